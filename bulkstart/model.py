@@ -41,6 +41,38 @@ class Status(StrEnum):
 # ---------------------------------------------------------------------------------------------------- the sheet
 
 
+class ErrorCell(str):
+    """An error value of a spreadsheet cell (``#N/A``, ``#REF!``): never a value, never blank."""
+
+    __slots__ = ()
+
+
+class UncalculatedCell(str):
+    """A formula that was saved without a result; the text is the formula. The sheet must be opened and saved once in Excel."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SheetSource:
+    """Where a frame came from and how the file was read; ``frame.attrs["sheet"]``.
+
+    ``format`` is decided by the bytes (``csv``, ``xlsx``, …), ``letters`` and ``headers`` stand for the frame's columns in order,
+    ``notes`` are sentences about what was detected and why, for people.
+    """
+
+    path: str
+    format: str
+    tab: str | None
+    header_row: int
+    letters: tuple[str, ...]
+    headers: tuple[str, ...]
+    encoding: str | None = None
+    delimiter: str | None = None
+    blank_rows: int = 0
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of the sheet. ``letter`` is the spreadsheet's (``A``, ``AB``); ``index`` counts from 0 in the frame."""
@@ -225,24 +257,25 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
-    """Proven: nothing was started, and nothing will be for any row. ``exit_code``: 7 denied or wrong address, 6 told to stop.
-
-    ``until_first_success``: only while no row of this template has started; afterwards it is a refusal of the row.
-    """
-
-    code: str
-    message: str
-    exit_code: int = 7
-    until_first_success: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class InDoubt:
     """Not proven either way: it may have started. Never sent again by the program."""
 
     code: str
     message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Proven: nothing was started, and nothing will be for any row. ``exit_code``: 7 denied or wrong address, 6 told to stop.
+
+    ``afterwards`` is what the same answer proves once a row has started: of the same template, or with ``per_run`` of the run.
+    """
+
+    code: str
+    message: str
+    exit_code: int = 7
+    afterwards: Refused | InDoubt | None = None
+    per_run: bool = False
 
 
 Verdict: TypeAlias = Started | Busy | Refused | Denied | InDoubt

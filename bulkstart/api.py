@@ -1,0 +1,209 @@
+"""The whole flow on one screen: a frame in, workflows started, a results frame out.
+
+    read_sheet → Job.run: meet → check → plan → ask → claim → start → told → write_results
+
+Front ends (``cli``, notebooks) hold no rule: whatever they do is a call of this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from bulkstart.conduct import conduct, in_thread
+from bulkstart.errors import DeniedError, UsageError
+from bulkstart.job import Finished, Front, Job, Silent
+from bulkstart.journal import Journal
+from bulkstart.journal_view import EMPTY
+from bulkstart.model import Problem, Status, Template
+from bulkstart.options import Options, StartOptions, options_of
+from bulkstart.portal import Portal
+from bulkstart.preflight import Met, list_templates
+from bulkstart.settings import journal_path, settings
+from bulkstart.stages import check_sheet, plan_sheet, problems_of
+from bulkstart.transport import Transport
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
+    """Start one workflow for each row of ``frame``; each row is started at most once, and every doubt is shown.
+
+    ``portal``: by default ``Portal.from_env()``; ``options``: those of the command line with underscores (``bulkstart.options``).
+    Returns a new frame: the same rows, order and index, the analyst's columns untouched, then ``startStatus``, ``workflowId``,
+    ``errorCode``, ``errorMessage``, ``attempts``, ``startedAt``; ``attrs`` holds ``run_id``, ``exit_code``, ``problems``, ``forecast``.
+    Never asks. Raises only ``UsageError`` and its kin; problems, denials and halts come back in the frame. An interrupt drains.
+
+    >>> import bulkstart, pandas
+    >>> with bulkstart.sandbox() as portal:
+    ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=717)
+    >>> results["startStatus"].tolist()
+    ['started']
+    """
+    return conduct(_job(frame, portal, options_of(options))).results
+
+
+async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
+    """The async twin of ``start``. Cancelling it drains once, writes the journal, and then raises ``CancelledError``."""
+    job = _job(frame, portal, options_of(options))
+    running, cancelled = asyncio.ensure_future(job.run()), False
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if running.cancelled():
+                raise
+            job.interrupt()
+            cancelled = True
+    finished = running.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return finished.results
+
+
+def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
+    """Every problem of every row, one line each: ``row``, ``column``, ``code``, ``message``; ``.empty`` means fit. Sends no start.
+
+    Without ``portal`` nothing is asked of any portal: parameters are then checked as far as a sheet alone can be.
+    """
+    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
+
+    found = checked(frame, portal, options_of(options))[0]
+    columns = ("row", "column", "code", "message")
+    return pd.DataFrame([(p.row, p.column, p.code, p.message) for p in found], columns=list(columns), dtype=object)
+
+
+def checked(
+    frame: pd.DataFrame, portal: Portal | None, options: Options, front: Front | None = None
+) -> tuple[tuple[Problem, ...], Finished | None]:
+    """What ``check`` finds: all problems, and with a portal the dry run behind them, which sends nothing and writes nothing down."""
+    dry = dataclasses.replace(options, dry_run=True, skip_invalid=False)
+    if portal is not None:
+        finished = conduct(Job(frame, portal, dry, front))
+        return tuple(finished.problems), finished
+    sheet = check_sheet(frame, dry, Met(None), loopback=True)
+    for note in sheet.checked.notes:
+        (front or Silent()).say(note)
+    return problems_of(sheet, plan_sheet(sheet, EMPTY, dry, sandbox=False), dry), None
+
+
+def write_results(results: pd.DataFrame, path: str | os.PathLike[str], *, source: str | os.PathLike[str] | None = None) -> Path:
+    """Write a results frame to ``path`` (.xlsx, .csv, .tsv, .txt), atomically; ``source``: the sheet it came from, to keep its shape.
+
+    Raises ``SheetError`` for an unknown format, ``UsageError`` where ``path`` is the source itself, ``OSError`` where it is locked.
+    """
+    from bulkstart.sheet import write_sheet  # noqa: PLC0415  lazy: openpyxl
+
+    goal = Path(path)
+    if source is not None and goal.exists() and Path(source).exists() and goal.samefile(source):
+        raise UsageError(f"{goal} is the source itself, whose bytes never change: give another name")
+    write_sheet(results, goal, source=None if source is None else Path(source))
+    return goal
+
+
+def templates(portal: Portal | None = None) -> pd.DataFrame:
+    """The portal's workflow templates: ``id``, ``name``, ``entityType``, ``parameters`` (names; None where the portal gives none).
+
+    Raises ``DeniedError`` where the portal gives no list.
+    """
+    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
+
+    found = template_list(portal or Portal.from_env())
+    rows = [(t.id, t.name, t.entity_type, None if t.parameters is None else [p.name for p in t.parameters]) for t in found]
+    return pd.DataFrame(rows, columns=["id", "name", "entityType", "parameters"])
+
+
+def template_list(portal: Portal) -> tuple[Template, ...]:
+    """The templates as values; raises ``DeniedError`` where the portal gives none."""
+
+    async def listed() -> tuple[tuple[Template, ...] | None, str]:
+        async with Transport(portal.base_url, portal.headers, timeout=30, connections=2, loopback=portal.loopback) as line:
+            return await list_templates(portal, line.send, None)
+
+    found, why = in_thread(listed())
+    if found is None:
+        raise DeniedError(f"the portal gives no template list: {why}")
+    return found
+
+
+def runs(journal: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """Past runs of the journal, newest first: ``run``, ``started_at``, ``portal``, ``sheet``, ``template``, ``rows`` and counts by status."""
+    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
+
+    with _opened(journal) as opened:
+        found = opened.runs() if opened else []
+    for run in found:
+        for name in ("started_at", "finished_at"):
+            run[name] = None if run[name] is None else datetime.fromtimestamp(run[name], UTC).isoformat(timespec="seconds")
+    columns = [
+        "run",
+        "started_at",
+        "finished_at",
+        "exit_code",
+        "portal",
+        "dialect",
+        "sheet",
+        "template",
+        "campaign",
+        "rows",
+        "counts",
+        "live",
+    ]
+    return pd.DataFrame(found, columns=columns)
+
+
+@contextlib.contextmanager
+def _opened(journal: str | os.PathLike[str] | None) -> Iterator[Journal | None]:
+    path = journal_path(journal, settings())
+    if not path.exists():
+        yield None
+        return
+    opened = Journal(path)
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+def _job(frame: pd.DataFrame, portal: Portal | None, options: Options) -> Job:
+    return Job(frame, portal or Portal.from_env(), options)
+
+
+def problem_entry(problem: Problem) -> dict[str, object]:
+    """A problem as ``--json`` shows it."""
+    row = problem.row.item() if hasattr(problem.row, "item") else problem.row
+    return {
+        "row": row if isinstance(row, int | str | None) else str(row),
+        "column": problem.column,
+        "code": problem.code,
+        "message": problem.message,
+    }
+
+
+def known_elsewhere(finished: Finished, portal: Portal, options: Options) -> Callable[[pd.DataFrame], bool]:
+    """Tells of an existing results frame whether its ids and doubts are known to the journal, or to the results about to be written."""
+    own = {outcome.workflow_id for outcome in finished.outcomes if outcome.workflow_id}
+
+    def known(existing: pd.DataFrame) -> bool:
+        path = portal.journal if portal.journal and not options.journal else journal_path(options.journal, settings())
+        if not path.exists():
+            return False
+        met = Met(finished.portal, templates=tuple(finished.templates) or None)
+        sheet = check_sheet(existing, dataclasses.replace(options, limit=None), met, loopback=portal.loopback)
+        journal = Journal(path)
+        try:
+            view = journal.view(finished.portal or "", sheet.keyed, options.campaign, ())
+            ids = journal.known_ids(sheet.workflow_ids) | own
+        finally:
+            journal.close()
+        in_doubt = [row.position for row in sheet.checked.rows if row.previous and row.previous.status == Status.IN_DOUBT]
+        return sheet.workflow_ids <= ids and all(sheet.keys[position] in view.held for position in in_doubt)
+
+    return known

@@ -1,0 +1,210 @@
+"""The words of the command line: which command is meant, which options it takes, and their values as ``Options``."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bulkstart.errors import UsageError
+from bulkstart.options import Options
+from bulkstart.version import VERSION
+
+COMMANDS = {
+    "start": "start one workflow for each row of a sheet (the same as giving the sheet alone)",
+    "check": "read and check a sheet only; sends no start",
+    "templates": "list the portal's workflow templates",
+    "runs": "list past runs of the journal",
+    "sandbox": "serve the sandbox portal on 127.0.0.1",
+}
+_PROG = "bulkstart"
+_EXIT_CODES = """exit codes: 0 all rows started, had started before, or are planned · 1 a fault of ours · 2 usage, credentials, or an unreadable
+sheet · 3 the sheet has problems, nothing was sent · 4 some rows refused, invalid, duplicate or given up · 5 some rows in doubt ·
+6 stopped early · 7 denied or wrong address · 130 interrupted and drained"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Errors become ``UsageError``, so that ``--json`` can tell them too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message} (see {self.prog} --help)")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), value
+
+
+def _sheet_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("the sheet")
+    group.add_argument(
+        "--tab",
+        metavar="NAME_OR_NUMBER",
+        help="worksheet: its name, else its number from 1 (default: the first visible one with data)",
+    )
+    group.add_argument(
+        "--header-row", type=int, metavar="N", help="the sheet row that holds the headers (default: found, and shown)"
+    )
+    group.add_argument("--encoding", metavar="NAME", help="of a CSV file (default: detected, and shown)")
+    group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV file (default: detected, and shown)")
+    group.add_argument("--decimal", choices=[".", ","], help="decimal separator of numbers that are text")
+    group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
+    group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
+    group.add_argument("--entity-type", metavar="TYPE", help="deal, lead, contact or company; fills blank entityType cells")
+    group.add_argument(
+        "--map",
+        dest="columns",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="which column feeds entityId, entityType, templateId or a parameter: a header or a column letter; repeatable",
+    )
+    group.add_argument(
+        "--set",
+        dest="values",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="the same parameter value for every row; repeatable",
+    )
+    group.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
+    group.add_argument(
+        "--campaign", default="", metavar="LABEL", help="a deliberate new round: rows started under another label may start again"
+    )
+    group.add_argument(
+        "--allow-changed",
+        action="store_true",
+        help="let a row start whose entity already has this workflow with other parameters",
+    )
+
+
+def _start_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("starting")
+    group.add_argument("-o", "--output", metavar="FILE", help="results file (default: SHEET.results.xlsx beside the sheet)")
+    group.add_argument("--yes", action="store_true", help="do not ask; without a terminal nothing is sent unless this is given")
+    group.add_argument("--dry-run", action="store_true", help="everything but sending; shows each row's request")
+    group.add_argument("--skip-invalid", action="store_true", help="start the good rows although others have problems")
+    group.add_argument(
+        "--canary",
+        type=int,
+        default=3,
+        metavar="N",
+        help="the first N rows go first, then you are asked again; 0 = off (default: 3)",
+    )
+    group.add_argument(
+        "--rate", type=float, metavar="R", help="the portal's limit in requests a second (default: as the portal states it)"
+    )
+    group.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
+    group.add_argument("--polite", action="store_true", help="leave room for other programs")
+    group.add_argument(
+        "--max-unknown", type=int, default=10, metavar="K", help="at no moment more than K rows on the wire (default: 10)"
+    )
+    group.add_argument("--batch", default="auto", metavar="auto|off|N", help="native dialect only")
+    group.add_argument(
+        "--halt-doubts", type=int, default=3, metavar="N", help="stop after N doubts in a row; 0 = off (default: 3)"
+    )
+    group.add_argument(
+        "--halt-same", type=int, default=5, metavar="N", help="stop after N equal errors in a row; 0 = off (default: 5)"
+    )
+    group.add_argument(
+        "--halt-percent",
+        type=float,
+        default=20.0,
+        metavar="P",
+        help="stop at more than P %% errors in the last 50 rows; 0 = off (default: 20)",
+    )
+    group.add_argument("--deadline", type=float, metavar="SECONDS", help="stop taking new rows after this long")
+    group.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long to wait for an answer before the row is in doubt (default: 130)",
+    )
+    group.add_argument("--safe-csv", action="store_true", help="neutralise formula-like cells of your own columns in CSV results")
+
+
+def _common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:
+    group = parser.add_argument_group("general")
+    group.add_argument("--journal", metavar="FILE", help="journal database (default: BULKSTART_JOURNAL, else per user)")
+    if portal:
+        group.add_argument(
+            "--sandbox", action="store_true", help="use an embedded sandbox portal: no key, no network, nothing real is started"
+        )
+    group.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    group.add_argument("--quiet", action="store_true", help="say less")
+    group.add_argument("--verbose", action="store_true", help="say more")
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    """The parser of one command; ``start`` is also the program's own."""
+    parser = _Parser(prog=f"{_PROG} {command}", description=COMMANDS[command], allow_abbrev=False)
+    if command in ("start", "check"):
+        if command == "start":
+            names = "\n".join(f"  {name:<10} {text}" for name, text in COMMANDS.items())
+            parser = _Parser(
+                prog=_PROG,
+                usage=f"{_PROG} SHEET [options]\n       {_PROG} COMMAND [options]",
+                description="Start one Bitrix24 workflow for each row of a spreadsheet: each row at most once, and every doubt is shown.",
+                epilog=f"commands ({_PROG} COMMAND --help tells more):\n{names}\n\n{_EXIT_CODES}",
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+                allow_abbrev=False,
+            )
+        parser.add_argument("sheet", metavar="SHEET", help="a CSV or Excel file")
+        _sheet_options(parser)
+        if command == "start":
+            _start_options(parser)
+    if command == "sandbox":
+        parser.add_argument(
+            "--port", type=int, default=8018, metavar="N", help="port on 127.0.0.1; 0 = any free one (default: 8018)"
+        )
+        parser.add_argument("--scenario", metavar="FILE", help="scenario file (its format: bulkstart/simulator/SCENARIOS.md)")
+        parser.add_argument("--ledger", metavar="FILE", help="write what truly happens to this file, one JSON object a line")
+    else:
+        _common_options(parser, portal=command != "runs")
+    parser.add_argument("--version", action="version", version=f"bulkstart {VERSION}")
+    return parser
+
+
+def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Which command is meant, and its own words. The first word that is no option decides (interface.md 1)."""
+    takes_value = {
+        option
+        for command in COMMANDS
+        for action in parser_of(command)._actions  # noqa: SLF001  argparse has no other way to ask
+        for option in action.option_strings
+        if action.nargs is None
+    }
+    skip = False
+    for place, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word.startswith("-") and word != "-":
+            skip = word in takes_value
+        elif word in COMMANDS:
+            return word, [*words[:place], *words[place + 1 :]]
+        elif Path(word).exists():
+            return "start", list(words)
+        else:
+            near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)
+            hint = f"; did you mean the command {near[0]!r}?" if near else f"; commands: {', '.join(COMMANDS)}"
+            raise UsageError(f"{word!r} is neither a command nor an existing file{hint}")
+    return "start", list(words)
+
+
+def options_from(arguments: argparse.Namespace) -> Options:
+    """The options of the main job as given. Raises ``UsageError``."""
+    given: dict[str, Any] = dict(vars(arguments))
+    for name, option in (("columns", "--map"), ("values", "--set")):
+        pairs = given.get(name) or []
+        names = [pair[0] for pair in pairs]
+        if twice := next((found for found in names if names.count(found) > 1), None):
+            raise UsageError(f"{option} {twice}=… is given twice; give it once")
+        given[name] = dict(pairs)
+    known = set(Options.__dataclass_fields__)
+    return Options(**{name: value for name, value in given.items() if name in known})

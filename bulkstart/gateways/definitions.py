@@ -1,0 +1,80 @@
+"""Template definitions from either dialect, in every spelling of bitrix24-api.md 1.4, to ``model.Template``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bulkstart.model import ENTITY_TYPES, Parameter, Template
+
+_TRUE = frozenset({"y", "1", "true", "yes"})
+
+
+def _get(entry: Mapping[str, Any], *names: str) -> Any:
+    """The first of several spellings that is there, case ignored."""
+    folded = {str(name).lower().replace("_", ""): value for name, value in entry.items()}
+    return next((folded[name] for name in names if name in folded), None)
+
+
+def _flag(value: object) -> bool:
+    return value is True or str(value).strip().lower() in _TRUE
+
+
+def _number(value: object) -> int:
+    text = str(value).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else 0  # noqa: PLR2004
+
+
+def read_template(entry: object) -> Template | None:
+    """One row of a template list, or ``None`` where it has no usable id. Never raises."""
+    if not isinstance(entry, dict) or not (number := _number(_get(entry, "id"))):
+        return None
+    return Template(
+        id=number,
+        name=str(_get(entry, "name") or ""),
+        entity_type=_entity_type(_get(entry, "documenttype")),
+        parameters=read_parameters(_get(entry, "parameters")),
+        auto_execute=_number(_get(entry, "autoexecute")),
+        modified=str(_get(entry, "modified") or ""),
+    )
+
+
+def _entity_type(document_type: object) -> str | None:
+    """``["crm", "CCrmDocumentDeal", "DEAL"]`` or ``"DEAL"`` → ``deal``; a type that cannot be started here keeps its own word."""
+    last = document_type[-1] if isinstance(document_type, list) and document_type else document_type
+    word = last.strip().lower() if isinstance(last, str) else ""
+    return word if word in ENTITY_TYPES else (word or None)
+
+
+def read_parameters(definitions: object) -> tuple[Parameter, ...] | None:
+    """PARAMETERS of a template in form order. ``[]`` means none; ``None`` (or any other shape) means not told."""
+    if isinstance(definitions, list):
+        if not definitions:
+            return ()
+        named = [(str(_get(entry, "id", "name")), entry) for entry in definitions if isinstance(entry, dict)]
+        return tuple(_parameter(name, entry) for name, entry in named if name) or None
+    if not isinstance(definitions, dict):
+        return None
+    return tuple(_parameter(str(name), entry) for name, entry in definitions.items() if isinstance(entry, dict))
+
+
+def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
+    return Parameter(
+        name=name,
+        label=str(_get(entry, "name") or ""),
+        type=str(_get(entry, "type") or "string").lower(),
+        required=_flag(_get(entry, "required")),
+        multiple=_flag(_get(entry, "multiple")),
+        options=_options(_get(entry, "options")),
+        default=_get(entry, "default"),
+        description=str(_get(entry, "description") or ""),
+    )
+
+
+def _options(options: object) -> dict[str, str]:
+    """Key to label; a list means the keys 0, 1 and so on."""
+    if isinstance(options, dict):
+        return {str(key): str(label) for key, label in options.items()}
+    if isinstance(options, list):
+        return {str(key): str(label) for key, label in enumerate(options)}
+    return {}

@@ -1,0 +1,330 @@
+"""One run of the main job, step by step: meet the portal, check, plan, ask, claim, start, tell. ``api`` is its front door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import math
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bulkstart.errors import JournalError
+from bulkstart.forecast import Forecast, forecast
+from bulkstart.gateways.vibecode import body_of
+from bulkstart.halts import Halts
+from bulkstart.journal import Journal, new_run_id
+from bulkstart.journal_view import EMPTY, View
+from bulkstart.model import Answer, HttpCall, Lost, Outcome, Problem, SheetSource, Status, Template
+from bulkstart.options import Options
+from bulkstart.plan import Plan, lanes
+from bulkstart.portal import Portal
+from bulkstart.preflight import QUESTION_SECONDS, Met, limits_of, list_templates, meet, with_templates
+from bulkstart.question import Question, canary_text
+from bulkstart.recorder import Recorder
+from bulkstart.results import completed, counts, exit_code, invalid_outcomes, results_frame
+from bulkstart.retry import Stop
+from bulkstart.runner import Runner, inert
+from bulkstart.settings import journal_path, settings
+from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
+from bulkstart.throttle import Limits, Throttle
+from bulkstart.transport import Transport
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHEET_HAS_PROBLEMS = Stop(
+    "SHEET_HAS_PROBLEMS", "the sheet has problems; mend them, or start the good rows with --skip-invalid", 3
+)
+NOT_CONFIRMED = Stop("RUN_STOPPED", "not confirmed; run the sheet again when it is right", 6)
+INTERRUPTED = Stop("INTERRUPTED", "interrupted; run the sheet again to go on", 130)
+
+
+class Front(Protocol):
+    """Who is told, and asked, while a job runs."""
+
+    def say(self, text: str, /) -> None: ...
+    def ask(self, question: str, /) -> bool: ...
+    def begin(self, runner: Runner, rows: int, /) -> None: ...
+    def settle(self, outcome: Outcome, /) -> None: ...
+    def end(self) -> None: ...
+
+
+class Silent:
+    """Tells nobody and never asks: the front of the Python functions."""
+
+    def say(self, text: str, /) -> None: ...
+    def ask(self, _: str, /) -> bool:
+        return True
+
+    def begin(self, runner: Runner, rows: int, /) -> None: ...
+    def settle(self, outcome: Outcome, /) -> None: ...
+    def end(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is known before the first send."""
+
+    sheet: Sheet
+    plan: Plan
+    problems: tuple[Problem, ...]
+    met: Met
+    forecast: Forecast
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that came to its end, whatever the end was."""
+
+    results: pd.DataFrame
+    outcomes: Sequence[Outcome]
+    exit_code: int
+    problems: Sequence[Problem]
+    portal: str | None = None
+    run_id: str | None = None
+    forecast: Forecast | None = None
+    stop: Stop | None = None
+    templates: Sequence[Template] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Job:
+    """One sheet on one portal. ``interrupt`` may be called from any thread: once drains, twice abandons."""
+
+    def __init__(self, frame: pd.DataFrame, portal: Portal, options: Options, front: Front | None = None) -> None:
+        self._frame, self._portal, self._options = frame, portal, options
+        self._front: Front = front or Silent()
+        self._runner: Runner | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._interrupted = 0
+
+    def interrupt(self) -> None:
+        """Once: take no more rows, let those on the wire finish. Twice: those end in doubt."""
+        self._interrupted += 1
+        if self._loop is not None and self._runner is not None:
+            act = self._runner.drain if self._interrupted == 1 else self._runner.abandon
+            self._loop.call_soon_threadsafe(act, INTERRUPTED)
+
+    async def run(self) -> Finished:
+        """The whole way. Raises only what the command line answers with exit code 1 or 2."""
+        self._loop = asyncio.get_running_loop()
+        async with self._line() as line:
+            with self._journal() as journal:
+                met, limits, throttle = await self._meet(line, journal)
+                sheet = check_sheet(self._frame, self._options, met, loopback=self._portal.loopback)
+                for note in (*met.notes, *sheet.checked.notes):
+                    self._front.say(note)
+                plan = plan_sheet(sheet, self._look(sheet, met, journal), self._options, sandbox=self._portal.is_sandbox)
+                problems = problems_of(sheet, plan, self._options)
+                stop = self._before_sending(met, problems)
+                begun = Begun(sheet, plan, problems, met, self._forecast(plan, limits))
+                if stop or self._options.dry_run or journal is None or not (plan.ready or plan.doubts or plan.crashed):
+                    return self._told(begun, stop)
+                if plan.ready and not self._front.ask(self._question(begun)):
+                    return self._told(begun, INTERRUPTED if self._interrupted else NOT_CONFIRMED)
+                return await self._start(begun, journal, line, throttle, limits)
+
+    # ------------------------------------------------------------------------------------------- before sending
+
+    @contextlib.asynccontextmanager
+    async def _line(self) -> AsyncIterator[Transport]:
+        portal = self._portal
+        timeout = self._options.timeout or portal.gateway.timeout
+        async with Transport(
+            portal.base_url, portal.headers, timeout=timeout, connections=self._options.max_unknown + 1, loopback=portal.loopback
+        ) as line:
+            yield line
+
+    @contextlib.contextmanager
+    def _journal(self) -> Iterator[Journal | None]:
+        """The journal; a dry run only reads one that is there, and writes none."""
+        path = (
+            self._portal.journal
+            if self._portal.journal and not self._options.journal
+            else journal_path(self._options.journal, settings())
+        )
+        if self._options.dry_run and not Path(path).exists():
+            yield None
+            return
+        journal = Journal(Path(path))
+        try:
+            yield journal
+        finally:
+            journal.close()
+
+    async def _meet(self, line: Transport, journal: Journal | None) -> tuple[Met, Limits, Throttle]:
+        """Who the portal is, its limits, its templates; every question takes a slot of the throttle."""
+
+        async def ask(call: HttpCall) -> Answer | Lost:
+            return await line.send(call, within=QUESTION_SECONDS)
+
+        portal, now = self._portal, asyncio.get_running_loop().time()
+        salt = journal.salt if journal else ""
+        base, credential = portal.base_url, portal.digest(salt)
+        met = await meet(portal, ask, journal.remembered_portal(base, credential) if journal else None, salt)
+        limits = limits_of(portal, met.me, self._options)
+        throttle = Throttle(limits, now)
+        throttle.answered(throttle.leave(now), asyncio.get_running_loop().time())
+        if met.identity is None:
+            return met, limits, throttle
+        if journal and not self._options.dry_run and portal.fixed_identity() is None:
+            journal.remember_portal(base, credential, met.identity)
+        return with_templates(met, *await list_templates(portal, ask, throttle)), limits, throttle
+
+    def _look(self, sheet: Sheet, met: Met, journal: Journal | None) -> View:
+        if journal is None or met.identity is None:
+            return EMPTY
+        return journal.view(met.identity, sheet.keyed, self._options.campaign, sheet.workflow_ids)
+
+    def _before_sending(self, met: Met, problems: Sequence[Problem]) -> Stop | None:
+        """What forbids the first send; problems of the sheet come before anything that the portal said."""
+        if any(problem.position is None for problem in problems) or (
+            problems and not self._options.skip_invalid and not self._options.dry_run
+        ):
+            return SHEET_HAS_PROBLEMS
+        if met.stop is not None:
+            return Stop(inert(met.stop.code), inert(met.stop.message), met.stop.exit_code)
+        return INTERRUPTED if self._interrupted else None
+
+    def _forecast(self, plan: Plan, limits: Limits, seconds: float | None = None) -> Forecast:
+        return forecast(len(plan.ready), limits, seconds_per_start=seconds, in_flight=self._options.max_unknown)
+
+    def _question(self, begun: Begun) -> str:
+        options = self._options
+        return Question(
+            begun.met.identity or "", begun.plan, begun.met.templates or (), options.campaign, options.canary, begun.forecast
+        ).text
+
+    # ------------------------------------------------------------------------------------------------- sending
+
+    async def _start(self, begun: Begun, journal: Journal, line: Transport, throttle: Throttle, limits: Limits) -> Finished:
+        run_id = new_run_id()
+        begun = self._claim(begun, journal, run_id)
+        settled: dict[int, Outcome] = {}
+
+        def settle(outcome: Outcome) -> None:
+            settled[outcome.position] = outcome
+            self._front.settle(outcome)
+
+        options = self._options
+        with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
+            recorder = Recorder(partial(journal.record, run_id), writer)
+            halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
+            deadline = self._now() + (options.deadline or math.inf)
+            self._runner = runner = Runner(
+                self._portal.gateway,
+                line.send,
+                recorder,
+                throttle,
+                settle,
+                halts=halts,
+                max_unknown=options.max_unknown,
+                deadline=deadline,
+            )
+            if self._interrupted:
+                runner.drain(INTERRUPTED)
+            self._front.begin(runner, len(begun.plan.ready))
+            try:
+                await self._send(runner, begun.plan, settled, limits)
+            finally:
+                self._front.end()
+        finished = self._told(begun, runner.stop, run_id, settled, runner.attempts)
+        try:
+            journal.finish(run_id, finished.exit_code, finished.outcomes)
+        except JournalError as error:
+            self._front.say(str(error))
+        return finished
+
+    def _claim(self, begun: Begun, journal: Journal, run_id: str) -> Begun:
+        """Look once more under the journal's lock, enter the run, and take its rows."""
+        sheet, identity, campaign = begun.sheet, begun.met.identity or "", self._options.campaign
+        labels = [str(row.label) for row in sheet.checked.rows]
+        with journal.claiming() as claim:
+            view = claim.view(identity, sheet.keyed, campaign, sheet.workflow_ids)
+            plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox)
+            problems = problems_of(sheet, plan, self._options)
+            rows = [(position, label, key or "") for position, (label, key) in enumerate(zip(labels, sheet.keys, strict=True))]
+            claim.open_run(self._entry(run_id, begun, len(rows)), rows)
+            claim.mark_crashed(plan.crashed)
+            claim.doubt(run_id, identity, campaign, ((d.key, d.request, d.code, d.message) for d in plan.doubts))
+            claim.take(run_id, identity, campaign, ((ready.key, ready.request, ready.held) for ready in plan.ready))
+            claim.settle(run_id, [*invalid_outcomes(sheet.checked.rows, problems).values(), *plan.outcomes.values()])
+        return replace(begun, plan=plan, problems=problems)
+
+    def _entry(self, run_id: str, begun: Begun, rows: int) -> dict[str, object]:
+        source = self._frame.attrs.get("sheet")
+        templates = sorted({ready.request.template_id for ready in begun.plan.ready})
+        kept = {name: value for name, value in dataclasses.asdict(self._options).items() if value is not None}
+        if isinstance(source, SheetSource):
+            kept |= {
+                "tab": source.tab,
+                "header_row": source.header_row,
+                "encoding": source.encoding,
+                "delimiter": source.delimiter,
+            }
+        return {
+            "id": run_id, "started_at": time.time(), "portal": begun.met.identity, "dialect": self._portal.dialect,
+            "sheet": str(Path(source.path).absolute()) if isinstance(source, SheetSource) else "", "campaign": self._options.campaign,
+            "template": ",".join(map(str, templates)), "rows": rows, "settings": json.dumps(kept, ensure_ascii=False, default=str),
+        }  # fmt: skip
+
+    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome], limits: Limits) -> None:
+        """The canary, then the question about it, then the rest."""
+        first = plan.ready[: self._options.canary]
+        rest = plan.ready[len(first) :]
+        if first and rest:
+            await runner.run(lanes(first))
+            if runner.stop is None:
+                shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
+                durations = runner.tally.durations
+                mean = sum(durations) / len(durations) if durations else None
+                cast = forecast(len(rest), limits, seconds_per_start=mean, in_flight=self._options.max_unknown)
+                if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
+                    runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
+        else:
+            rest = plan.ready
+        if runner.stop is None:
+            await runner.run(lanes(rest))
+
+    # ------------------------------------------------------------------------------------------------- telling
+
+    def _told(
+        self, begun: Begun, stop: Stop | None, run_id: str | None = None,
+        settled: Mapping[int, Outcome] | None = None, attempts: Mapping[int, int] | None = None,
+    ) -> Finished:  # fmt: skip
+        """Every row's outcome, the frame, and the exit code."""
+        options, plan = self._options, begun.plan
+        rows = len(begun.sheet.checked.rows)
+        whole = any(problem.position is None for problem in begun.problems)
+        invalid = {} if whole else invalid_outcomes(begun.sheet.checked.rows, begun.problems)
+        planned: dict[int, Outcome] = {}
+        if options.dry_run and stop is None:
+            planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in plan.ready}
+        left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
+        outcomes = completed(rows, plan, invalid, {**planned, **(settled or {})}, left, attempts or {})
+        code = 3 if stop is SHEET_HAS_PROBLEMS else exit_code(outcomes, stop, options.limit)
+        if options.dry_run and stop is None and begun.problems and not options.skip_invalid:
+            code = 3
+        bodies = (
+            {ready.position: body_of(ready.request) for ready in plan.ready if ready.position in planned}
+            if options.dry_run
+            else None
+        )
+        results = results_frame(self._frame, outcomes, sandbox=self._portal.is_sandbox, bodies=bodies)
+        results.attrs |= {"run_id": run_id, "exit_code": code, "problems": [dataclasses.asdict(p) for p in begun.problems]}
+        results.attrs |= {"portal": begun.met.identity, "forecast": begun.forecast.to_json()}
+        return Finished(
+            results=results, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
+            forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),
+        )  # fmt: skip
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()

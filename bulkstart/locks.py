@@ -1,0 +1,66 @@
+"""A lock file for each run: held as long as its process lives, freed by the system however the process ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+if sys.platform == "win32":  # pragma: no cover  (the same promise by the other system's call)
+    import msvcrt
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _try_lock(handle: int) -> bool:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+def _folder(journal: Path) -> Path:
+    return journal.with_name(journal.name + "-runs")
+
+
+class RunLock:
+    """The lock of one run. Raises ``OSError`` where it is held already or the folder cannot be written."""
+
+    def __init__(self, journal: Path, run_id: str) -> None:
+        _folder(journal).mkdir(parents=True, exist_ok=True)
+        self._path = _folder(journal) / run_id
+        self._handle: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        if not _try_lock(self._handle):
+            os.close(self._handle)
+            self._handle = None
+            raise BlockingIOError(f"run {run_id} is already running")
+
+    def release(self) -> None:
+        """Free the lock and remove its file; a second call does nothing."""
+        if self._handle is None:
+            return
+        self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+        self._handle = None
+
+
+def is_alive(journal: Path, run_id: str) -> bool:
+    """Whether some process holds the lock of this run now."""
+    try:
+        handle = os.open(_folder(journal) / run_id, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # there is a lock file that cannot be asked: better believe in an owner than start a row twice
+    try:
+        return not _try_lock(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,100 @@
+"""The options of the main job, said once: the command line, ``start`` and ``astart`` take exactly these (interface.md 1)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from bulkstart.errors import UsageError
+from bulkstart.model import ENTITY_TYPES
+
+
+class StartOptions(TypedDict, total=False):
+    """Keyword arguments of ``start`` and ``astart``; meanings and defaults are those of ``Options``."""
+
+    template: int | None
+    entity_type: str | None
+    columns: Mapping[str, str]
+    values: Mapping[str, Any]
+    decimal: str | None
+    date_format: str | None
+    limit: int | None
+    dry_run: bool
+    skip_invalid: bool
+    canary: int
+    rate: float | None
+    burst: float | None
+    polite: bool
+    max_unknown: int
+    batch: str | int
+    halt_doubts: int
+    halt_same: int
+    halt_percent: float
+    campaign: str
+    allow_changed: bool
+    journal: str | os.PathLike[str] | None
+    deadline: float | None
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a sheet is started. ``UsageError`` for a value that makes no sense; units are seconds and rows."""
+
+    template: int | None = None
+    entity_type: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    decimal: str | None = None
+    date_format: str | None = None
+    limit: int | None = None
+    dry_run: bool = False
+    skip_invalid: bool = False
+    canary: int = 3
+    rate: float | None = None
+    burst: float | None = None
+    polite: bool = False
+    max_unknown: int = 10
+    batch: str | int = "auto"
+    halt_doubts: int = 3
+    halt_same: int = 5
+    halt_percent: float = 20.0
+    campaign: str = ""
+    allow_changed: bool = False
+    journal: str | os.PathLike[str] | None = None
+    deadline: float | None = None
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise UsageError(f"{_shown(name)} must be a positive number, not {value!r}")
+        for name in ("canary", "halt_doubts", "halt_same", "halt_percent"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise UsageError(f"{_shown(name)} must be 0 (off) or more, not {getattr(self, name)!r}")
+        if self.burst is not None and self.burst < 1:
+            raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
+        if self.entity_type is not None and self.entity_type.strip().lower() not in ENTITY_TYPES:
+            raise UsageError(f"--entity-type {self.entity_type!r} is not one of {', '.join(ENTITY_TYPES)}")
+        if self.decimal not in (None, ".", ","):
+            raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
+        if self.batch not in ("auto", "off", 1, "1"):
+            raise UsageError(
+                f"--batch {self.batch}: the Vibecode gateway has no batch for starts (its /v1/batch refuses them); leave it out"
+            )
+
+
+def _shown(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def options_of(given: Mapping[str, Any]) -> Options:
+    """``Options`` from keyword arguments. Raises ``UsageError`` for a name that is none."""
+    known = {entry.name for entry in dataclasses.fields(Options)}
+    if unknown := sorted(set(given) - known):
+        raise UsageError(f"unknown option {unknown[0]!r}; there are: {', '.join(sorted(known))}")
+    return Options(**given)

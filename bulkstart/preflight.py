@@ -1,0 +1,165 @@
+"""The questions before the first send: who are we, on which portal, with which limit, which templates.
+
+Questions change nothing on the portal, so they are asked again where an answer was lost; every one takes a slot of the throttle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from bulkstart.gateways import Me
+from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
+from bulkstart.portal import KNOWN_HOSTS, Portal
+from bulkstart.retry import STOPPING
+from bulkstart.throttle import Limits, Throttle
+
+QUESTION_SECONDS = 30.0
+_ANY = StartRequest(1, "deal", 1)
+TRIES = 5
+"""Tries of a question whose answer was lost, with 0.3, 0.6, 1.2, 2.4 s between."""
+LAST_PAGE = 40
+
+Ask = Callable[[HttpCall], Awaitable[Answer | Lost]]
+
+UNSTATED_RATE, UNSTATED_BURST = 5.0, 5.0
+"""Where nobody states a limit: 300 requests in 60 s, the smaller of Vibecode's two (bitrix24-api.md 3.2)."""
+POLITE_RATE, POLITE_BURST = 4.0, 5.0
+"""``--polite`` (bitrix24-api.md 3.3)."""
+PLATFORM_WINDOW = (300, 60.0)
+
+
+class RateWishes(Protocol):
+    """The options that say how fast."""
+
+    @property
+    def rate(self) -> float | None: ...
+    @property
+    def burst(self) -> float | None: ...
+    @property
+    def polite(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """What the portal said of itself. ``identity is None``: nothing may be sent, for the reason in ``stop``."""
+
+    identity: str | None
+    me: Me = field(default_factory=Me)
+    templates: tuple[Template, ...] | None = None
+    notes: tuple[str, ...] = ()
+    stop: Denied | None = None
+
+
+def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
+    """The limit to keep: the user's, else the portal's own word, else the dialect's smaller one, which may be probed upward."""
+    host = portal.base_url.split("/")[2].split(":")[0].lower()
+    window = PLATFORM_WINDOW if host in KNOWN_HOSTS else None
+    stated = wishes.rate or me.rate
+    rate = stated or UNSTATED_RATE
+    burst = wishes.burst or (None if stated else UNSTATED_BURST)
+    if wishes.polite:
+        rate, burst = min(rate, POLITE_RATE), min(burst or POLITE_BURST, POLITE_BURST)
+    return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite, window=window)
+
+
+async def asked(
+    send: Ask, call: HttpCall, throttle: Throttle | None, read_busy: Callable[[Answer], Busy | None]
+) -> Answer | Lost:
+    """Ask until an answer comes that is no throttling; after ``TRIES`` the last one stands."""
+    loop = asyncio.get_running_loop()
+    answer: Answer | Lost = Lost("UNREACHABLE", left=False)
+    for attempt in range(TRIES):
+        ticket = 0
+        if throttle is not None:
+            while (leave := throttle.next_leave(loop.time())) > loop.time():
+                await asyncio.sleep(leave - loop.time())
+            ticket = throttle.leave(loop.time())
+        answer = await send(call)
+        busy = read_busy(answer) if isinstance(answer, Answer) else None
+        if throttle is not None:
+            throttle.answered(ticket, loop.time(), throttled=busy is not None, after=busy.after if busy else None)
+        if isinstance(answer, Answer) and busy is None:
+            return answer
+        if isinstance(answer, Lost) and answer.reason in (*STOPPING, "READ_TIMEOUT"):
+            return answer
+        if attempt + 1 < TRIES:
+            await asyncio.sleep(busy.after if busy and busy.after is not None else 0.3 * 2**attempt)
+    return answer
+
+
+async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> Met:
+    """Who am I? Decides the portal's identity by interface.md 3; ``remembered``: what the journal kept for this address and key."""
+    answer = await asked(send, portal.gateway.me_call(), None, lambda found: _busy(portal, found))
+    fixed = portal.fixed_identity()
+    if isinstance(answer, Lost):
+        return _not_met(answer, fixed, remembered)
+    me = portal.gateway.read_me(answer)
+    if isinstance(me, Me):
+        if fixed or me.portal:
+            return Met(fixed or me.portal, me)
+        identity = f"{portal.base_url}#{portal.digest(salt)}"
+        note = "the portal does not say its name: it is known by its address and this key, so that another key counts as another portal"
+        return Met(identity, me, notes=(note,))
+    why = f"{me.code}: {me.message}" if me else f"HTTP {answer.status}"
+    if fixed or remembered:
+        return Met(fixed or remembered, notes=(f"the portal did not say who it is ({why}); going on as {fixed or remembered}",))
+    denied = me or Denied(
+        "UNREACHABLE", f"the portal did not say who it is ({why}), so it cannot be told from others; nothing was sent", 6
+    )
+    return Met(None, stop=denied)
+
+
+def _not_met(lost: Lost, fixed: str | None, remembered: str | None) -> Met:
+    if lost.reason in STOPPING:
+        return Met(None, stop=Denied(lost.reason, STOPPING[lost.reason]))
+    if lost.left and (fixed or remembered):
+        return Met(
+            fixed or remembered, notes=(f"the portal did not say who it is ({lost.reason}); going on as {fixed or remembered}",)
+        )
+    what = "did not answer" if lost.left else "cannot be reached"
+    return Met(
+        None,
+        stop=Denied("UNREACHABLE", f"the portal {what} ({lost.reason}): check the address and the network, then run again", 6),
+    )
+
+
+def _busy(portal: Portal, answer: Answer) -> Busy | None:
+    verdict = portal.gateway.read_start([_ANY], answer)[0]
+    return verdict if isinstance(verdict, Busy) and verdict.throttled else None
+
+
+async def list_templates(portal: Portal, send: Ask, throttle: Throttle | None) -> tuple[tuple[Template, ...] | None, str]:
+    """The portal's templates, or ``None`` with the reason: then parameters cannot be checked."""
+    why = "no such path"
+    for path in portal.gateway.template_paths():
+        found: dict[int, Template] = {}
+        for _ in range(LAST_PAGE):
+            answer = await asked(send, portal.gateway.template_call(path, len(found)), throttle, lambda got: _busy(portal, got))
+            page = portal.gateway.read_templates(answer) if isinstance(answer, Answer) else None
+            if page is None:
+                why = answer.reason if isinstance(answer, Lost) else _code_of(portal, answer)
+                break
+            templates, total = page
+            fresh = {template.id: template for template in templates if template.id not in found}
+            found |= fresh
+            if not fresh or total is None or len(found) >= total:
+                return tuple(found.values()), ""
+        if isinstance(answer, Lost) or answer.status != 404:  # noqa: PLR2004  the other path is worth a try only where this one is absent
+            return (tuple(found.values()) or None), why
+    return None, why
+
+
+def _code_of(portal: Portal, answer: Answer) -> str:
+    verdict = portal.gateway.read_start([_ANY], answer)[0]
+    return getattr(verdict, "code", "") or f"HTTP {answer.status}"
+
+
+def with_templates(met: Met, templates: tuple[Template, ...] | None, why: str) -> Met:
+    """``met`` completed by what the portal gives of its templates."""
+    if templates is None:
+        note = f"the portal gives no template list ({why}): parameters cannot be checked; only param:NAME, --map and --set make parameters"
+        return replace(met, notes=(*met.notes, note))
+    return replace(met, templates=templates)

@@ -1,0 +1,71 @@
+"""What a person is asked before the first send and after the canary, as text. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bulkstart.forecast import Forecast
+from bulkstart.model import Outcome, Status, Template
+from bulkstart.plan import Plan, lanes
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The question before the first send; ``text`` is what the person reads."""
+
+    portal: str
+    plan: Plan
+    templates: Sequence[Template]
+    campaign: str
+    canary: int
+    forecast: Forecast
+
+    @property
+    def text(self) -> str:
+        """How many starts, where, of what, for how long, and what a person would want to know before saying yes."""
+        plan, known = self.plan, {template.id: template for template in self.templates}
+        by_template = Counter(ready.request.template_id for ready in plan.ready)
+        lines = [f"{_rows(len(plan.ready), 'workflow')} would be started on {self.portal}, {self.forecast.text}"]
+        for template, count in by_template.items():
+            name = f" {known[template].name!r}" if template in known and known[template].name else ""
+            lines.append(f"  template {template}{name}: {count}")
+        shared = sum(1 for lane in lanes(plan.ready) if len(lane) > 1)
+        if shared:
+            rows = sum(len(lane) for lane in lanes(plan.ready) if len(lane) > 1)
+            lines.append(f"  {_rows(rows, 'row')} share {shared} entities with another row: each of them starts")
+        if plan.again:
+            lines.append(f"  {_rows(plan.again, 'row')} were tried before without starting")
+        if plan.by_sheet:
+            lines.append(
+                f"  {_rows(plan.by_sheet, 'row')} count as started by the sheet's word alone: no journal here knows their ids"
+            )
+        before = sum(outcome.status is Status.ALREADY_STARTED for outcome in plan.outcomes.values()) - plan.by_sheet
+        if before:
+            lines.append(f"  {_rows(before, 'row')} were started before and are left alone")
+        if self.campaign:
+            lines.append(f"  campaign {self.campaign!r}: rows started under another label start again")
+        first = min(self.canary, len(plan.ready))
+        lines.append(
+            f"A start cannot be taken back. The first {first} go first. Start now?"
+            if first
+            else "A start cannot be taken back. Start now?"
+        )
+        return "\n".join(lines)
+
+
+def canary_text(outcomes: Sequence[tuple[object, Outcome]], durations: Sequence[float], left: int, forecast: Forecast) -> str:
+    """What the canary showed: (row label, outcome) pairs, seconds per start, and what is left to do."""
+    lines = [f"the first {len(outcomes)}:"]
+    for label, outcome in outcomes:
+        what = outcome.workflow_id or f"{outcome.error_code}: {outcome.error_message}"
+        lines.append(f"  row {label}: {outcome.status} {what}")
+    if durations:
+        lines.append(f"  a start takes {min(durations):.2f} to {max(durations):.2f} s")
+    lines.append(f"{_rows(left, 'workflow')} left, {forecast.text}. Look at the first ones in the portal. Go on?")
+    return "\n".join(lines)
+
+
+def _rows(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,298 @@
+"""Plan → outcomes: a fixed set of workers over lanes, held back by the throttle, stopped by draining.
+
+Nothing leaves before the journal has its intent; every answer becomes a verdict; the runner only carries out what
+``retry``, ``halts`` and ``throttle`` decide. It knows time by the event loop's clock, so that tests run it in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import re
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from bulkstart.errors import JournalError
+from bulkstart.gateways import Gateway
+from bulkstart.halts import Halts
+from bulkstart.journal_view import Note
+from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
+from bulkstart.plan import Ready, when
+from bulkstart.recorder import Recorder
+from bulkstart.retry import Final, Stop, decide, lost_verdict
+from bulkstart.states import Event
+from bulkstart.throttle import Throttle
+
+Send = Callable[[HttpCall], Awaitable[Answer | Lost]]
+Settle = Callable[[Outcome], None]
+
+FIRST_IN_FLIGHT = 4
+NO_CONNECTION = 300.0
+"""Seconds without one connection after which a run stops (interface.md, --deadline)."""
+NO_SUCCESS = 1800.0
+"""Seconds without one success after which a run stops (interface.md, --deadline)."""
+_WARNING_PAUSE = 10.0
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_LONGEST_TEXT = 500
+
+
+def inert(text: str) -> str:
+    """A server's text on one line, without control characters, cut where it is endless."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run measured of itself: for the bar, the canary's report and the forecast. Seconds throughout."""
+
+    durations: list[float] = field(default_factory=list)
+    templates: set[int] = field(default_factory=set)
+    ids: dict[str, object] = field(default_factory=dict)
+    connected: int = 0
+    throttled: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+class Runner:
+    """One run. ``settle`` hears each outcome once; rows it never heard of were not attempted, for the reason in ``stop``."""
+
+    def __init__(
+        self, gateway: Gateway, send: Send, recorder: Recorder, throttle: Throttle, settle: Settle, *,
+        halts: Halts, max_unknown: int = 10, deadline: float = math.inf, chance: Callable[[], float] = random.random,
+    ) -> None:  # fmt: skip
+        self.stop: Stop | None = None
+        self.tally = Tally()
+        self.attempts: dict[int, int] = {}
+        self.throttle = throttle
+        self.on_wire = 0
+        self._gateway, self._send, self._recorder, self._tell = gateway, send, recorder, settle
+        self._halts, self._max_unknown, self._deadline, self._chance = halts, max_unknown, deadline, chance
+        self._queue: deque[list[Ready]] = deque()
+        self._gone: dict[int, Refused] = {}
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._last_success = self._unreachable_since = math.inf
+        self._warned = -math.inf
+        self._workers: list[asyncio.Task[None]] = []
+        self._left_over: list[Note] = []
+
+    async def run(self, lanes: Iterable[list[Ready]]) -> None:
+        """Start the rows of ``lanes``; returns when all are settled, or when the run has drained."""
+        self._queue = deque(lanes)
+        self._last_success, self._unreachable_since = self._now(), math.inf
+        self._workers = [asyncio.create_task(self._work()) for _ in range(min(self._max_unknown, len(self._queue)))]
+        if self._workers:
+            await asyncio.wait(self._workers)
+        for worker in self._workers:
+            if not worker.cancelled():
+                worker.result()
+        for note in self._left_over:
+            await self._recorder.record(note)
+        self._left_over.clear()
+
+    def drain(self, stop: Stop) -> None:
+        """Take no more rows; those on the wire finish. The first reason stays."""
+        self.stop = self.stop or stop
+        self._changed.set()
+
+    def abandon(self, stop: Stop) -> None:
+        """Do not wait for rows on the wire either: they end in doubt."""
+        self.drain(stop)
+        for worker in self._workers:
+            worker.cancel()
+
+    # ---------------------------------------------------------------------------------------------------- rows
+
+    async def _work(self) -> None:
+        while self._queue and self.stop is None:
+            for ready in self._queue.popleft():
+                if self.stop is not None:
+                    return
+                try:
+                    await self._row(ready)
+                except JournalError as error:
+                    self.drain(Stop("RUN_STOPPED", str(error), 6))
+                except Exception as error:  # noqa: BLE001  a fault of ours: the other rows must still drain and be told
+                    self._fault(ready, error)
+
+    def _fault(self, ready: Ready, error: Exception) -> None:
+        """A fault of this program: the row is in doubt if it may have left, the run drains and ends with exit code 1."""
+        text = inert(f"a fault of bulkstart, please report it: {type(error).__name__}: {error}")
+        if ready.position in self.attempts:
+            self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "INTERNAL_FAULT", text, self.attempts[ready.position]))
+        self.drain(Stop("RUN_STOPPED", text, 1))
+
+    async def _row(self, ready: Ready) -> None:
+        """One row, again and again until it is settled or the run stops."""
+        unsent, others = 0, self.tally.connected
+        while ready.request.template_id not in self._gone:
+            if (ticket := await self._slot()) is None:
+                return
+            sent = await self._attempt(ready, ticket)
+            if sent is None:
+                return
+            verdict, sent_at = sent
+            if isinstance(verdict, Busy) and not verdict.throttled:
+                unsent += self.tally.connected > others
+                others = self.tally.connected
+            template_started = ready.request.template_id in self.tally.templates
+            step = decide(
+                verdict,
+                unsent=unsent,
+                jitter=self._chance(),
+                template_started=template_started,
+                run_started=bool(self.tally.templates),
+            )
+            if isinstance(step, Final):
+                await self._final(ready, verdict, step, sent_at)
+                return
+            await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
+            if isinstance(step, Stop):
+                self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
+                return
+            until = self._now() + step.delay
+            while self.stop is None and self._now() < until:
+                await self._pause(until)
+        gone = self._gone[ready.request.template_id]
+        outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", gone.code, gone.message, self.attempts.get(ready.position, 0))
+        await self._settled(None, outcome)
+
+    async def _attempt(self, ready: Ready, ticket: int) -> tuple[Verdict, float] | None:
+        """One send: intent on disk, request out, answer read. ``None`` where the row turned out to be another run's."""
+        try:
+            try:
+                mine = await self._recorder.record(Note(ready.key, Event.SEND, sent_at=time.time()))
+            except asyncio.CancelledError:
+                self._left_over.append(Note(ready.key, Event.DEFER))
+                raise
+            if not mine:
+                text = "another run took this row in the meantime; look again when that run has ended"
+                await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "CLAIMED_BY_RUN", text))
+                return None
+            sent_at = time.time()
+            return await self._exchange(ready, ticket), sent_at
+        finally:
+            self.on_wire -= 1
+            self._changed.set()
+
+    async def _exchange(self, ready: Ready, ticket: int) -> Verdict:
+        began = self._now()
+        attempts = self.attempts.get(ready.position, 0)
+        self.attempts[ready.position] = attempts + 1
+        try:
+            answer = await self._send(self._gateway.start_call([ready.request]))
+        except asyncio.CancelledError:
+            text = "the run was ended while this start was on the wire; it may have started"
+            self._left_over.append(Note(ready.key, Event.LOSE, error_code="ABANDONED", error_message=text))
+            self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1))
+            raise
+        now = self._now()
+        if isinstance(answer, Lost):
+            verdict = lost_verdict(answer)
+            self.throttle.answered(ticket, now, jitter=self._chance())
+            if not answer.left:
+                self.attempts[ready.position] = attempts
+                self._not_connected(now)
+                return verdict
+        else:
+            verdict = self._gateway.read_start([ready.request], answer)[0]
+            self._heard(answer, verdict, ticket, now)
+        self._unreachable_since = math.inf
+        self.tally.connected += 1
+        return self._checked(ready, verdict, now - began)
+
+    def _heard(self, answer: Answer, verdict: Verdict, ticket: int, now: float) -> None:
+        """Tell the throttle what the answer says of the portal's limits."""
+        throttled = isinstance(verdict, Busy) and verdict.throttled
+        after = verdict.after if isinstance(verdict, Busy) else None
+        hint = self._gateway.read_hint(answer, time.time())
+        self.throttle.answered(ticket, now, throttled=throttled, after=after, hint=hint, jitter=self._chance())
+        self.tally.throttled += throttled
+        if (warning := self._gateway.read_warning(answer)) and now - self._warned >= _WARNING_PAUSE:
+            self._warned = now
+            self.throttle.slow_down(0.5, now)
+            self.tally.warnings.append(inert(warning))
+
+    def _checked(self, ready: Ready, verdict: Verdict, seconds: float) -> Verdict:
+        """An id that another row of this run has already proves nothing for this one."""
+        if not isinstance(verdict, Started):
+            return verdict
+        if verdict.workflow_id in self.tally.ids:
+            other = self.tally.ids[verdict.workflow_id]
+            return InDoubt(
+                "BAD_ANSWER", f"the portal answered with the id that it gave to row {other} before; it may have started"
+            )
+        self.tally.ids[verdict.workflow_id] = ready.label
+        self.tally.templates.add(ready.request.template_id)
+        self.tally.durations.append(seconds)
+        self._last_success = self._now()
+        return verdict
+
+    def _not_connected(self, now: float) -> None:
+        self._unreachable_since = min(self._unreachable_since, now)
+        if now - self._unreachable_since >= NO_CONNECTION:
+            self.drain(Stop("UNREACHABLE", f"the portal could not be reached for {NO_CONNECTION / 60:.0f} minutes", 6))
+
+    async def _final(self, ready: Ready, verdict: Verdict, step: Final, sent_at: float) -> None:
+        code, message = inert(step.code), inert(step.message)
+        at = sent_at if step.status is Status.STARTED else None
+        note = Note(ready.key, step.event, step.workflow_id, code, message, at)
+        attempts = self.attempts.get(ready.position, 0)
+        outcome = Outcome(ready.position, step.status, step.workflow_id, code, message, attempts, when(at))
+        if isinstance(verdict, Refused) and verdict.template_gone:
+            self._gone[ready.request.template_id] = Refused(code, message)
+        await self._settled(note, outcome)
+        if stop := self._halts.told(outcome):
+            self.drain(stop)
+
+    async def _settled(self, note: Note | None, outcome: Outcome) -> None:
+        """Tell disk, then the caller: the caller hears it even where the disk fails, since it is the truth."""
+        try:
+            await self._recorder.record(note, outcome)
+        finally:
+            self._tell(outcome)
+
+    # ---------------------------------------------------------------------------------------------------- time
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def _in_flight(self) -> int:
+        """As few as rate × measured duration needs, from 4, never above ``max_unknown``."""
+        recent = sorted(self.tally.durations[-20:])
+        slow = recent[int(len(recent) * 0.8)] if recent else 0.0
+        wanted = math.ceil(self.throttle.state(self._now()).rate * slow * 1.25) + 1
+        return min(self._max_unknown, max(FIRST_IN_FLIGHT, wanted))
+
+    async def _slot(self) -> int | None:
+        """Wait until one more request may leave; ``None`` where the run stops first."""
+        async with self._turn:
+            while self.stop is None:
+                now = self._now()
+                leave = self.throttle.next_leave(now) if self.on_wire < self._in_flight else math.inf
+                if now >= self._deadline:
+                    self.drain(Stop("DEADLINE", "the deadline has passed", 6))
+                elif now - self._last_success >= NO_SUCCESS:
+                    self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
+                elif leave <= now:
+                    self.on_wire += 1
+                    return self.throttle.leave(now)
+                else:
+                    await self._pause(min(leave, self._deadline, self._last_success + NO_SUCCESS))
+        return None
+
+    async def _pause(self, until: float) -> None:
+        """Sleep until ``until`` or until something changes."""
+        while self.stop is None and (left := until - self._now()) > 0:
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), None if math.isinf(left) else left)
+            except TimeoutError:
+                return
+            return

@@ -1,0 +1,63 @@
+"""The pure stages of a job: frame → checked sheet with keys → plan → problems."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulkstart.checks import Checked, CheckOptions, check_frame
+from bulkstart.journal_view import View
+from bulkstart.model import Problem, StartRequest, row_key
+from bulkstart.options import Options
+from bulkstart.parameters import Formats
+from bulkstart.plan import Plan, Rules, make
+from bulkstart.preflight import Met
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """A checked frame with the keys of its rows."""
+
+    checked: Checked
+    keys: tuple[str | None, ...]
+
+    @property
+    def keyed(self) -> list[tuple[str, StartRequest]]:
+        return [(key, request) for key, request in zip(self.keys, self.checked.requests, strict=True) if key and request]
+
+    @property
+    def workflow_ids(self) -> set[str]:
+        return {row.previous.workflow_id for row in self.checked.rows if row.previous and row.previous.workflow_id}
+
+
+def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool) -> Sheet:
+    """Check every cell of every row; a row without a problem gets its key."""
+    wanted = CheckOptions(
+        template=options.template,
+        entity_type=options.entity_type,
+        mapped=options.columns,
+        values=options.values,
+        formats=Formats(decimal=options.decimal, date_format=options.date_format),
+        portal=None if loopback else met.me.portal or None,
+    )
+    checked = check_frame(frame, wanted, met.templates)
+    identity = met.identity or ""
+    keys = (None if request is None else row_key(identity, request, options.campaign) for request in checked.requests)
+    return Sheet(checked, tuple(keys))
+
+
+def plan_sheet(sheet: Sheet, view: View, options: Options, *, sandbox: bool) -> Plan:
+    """What is left to do of a sheet, given what the journal knows."""
+    rules = Rules(options.campaign, options.allow_changed, sandbox, options.limit)
+    return make(sheet.checked.rows, sheet.checked.requests, sheet.keys, view, rules)
+
+
+def problems_of(sheet: Sheet, plan: Plan, options: Options) -> tuple[Problem, ...]:
+    """All problems in the order of the sheet; those of rows behind ``--limit`` are nobody's concern now."""
+    end = options.limit or math.inf
+    found = [problem for problem in sheet.checked.problems if problem.position is None or problem.position < end]
+    return tuple(sorted((*found, *plan.problems), key=lambda problem: -1 if problem.position is None else problem.position))
