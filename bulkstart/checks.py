@@ -1,0 +1,239 @@
+"""A frame becomes start requests, or problems: every problem of every row at once, never only the first.
+
+The server checks nothing on a start (bitrix24-api, fact 5); what passes here is sent as it is. Cells are read column by column,
+equal cells once, so that a hundred thousand good rows take well under a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bulkstart.cells import CellError, is_blank
+from bulkstart.columns import ColumnMap, Fed, match
+from bulkstart.entities import CheckOptions, Said, explain_rows, fitting, read_entities, read_templates, said_of, types_known
+from bulkstart.findings import Findings, read_cells
+from bulkstart.headers import folded, listed, whole_sheet
+from bulkstart.model import Column, Json, Parameter, Problem, Row, StartRequest, Template
+from bulkstart.parameters import BLANK, Formats, serialise
+from bulkstart.rows import cells_of, columns_of, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+__all__ = ["CheckOptions", "Checked", "check_frame"]
+
+_TITLES = {"название сделки": "deal", "deal name": "deal", "название лида": "lead", "lead name": "lead"}
+_ON_CREATE, _ON_CHANGE = 1, 2  # the bits of AUTO_EXECUTE (bitrix24-api 1.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A checked frame. ``requests`` stand by position, ``None`` where the row, or the whole sheet, has a problem.
+
+    ``problems`` are all of them, the whole sheet's first, then by position and column. ``templates`` are those that the rows use,
+    as far as the portal shows them. ``notes`` are sentences for people.
+    """
+
+    column_map: ColumnMap
+    rows: list[Row]
+    requests: list[StartRequest | None]
+    problems: list[Problem]
+    notes: list[str]
+    templates: tuple[Template, ...]
+
+
+def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[Template] | None = None) -> Checked:
+    """Return the start request of each row, and every problem; ``templates`` are the portal's, ``None``: not asked or not told.
+
+    Raises ``UsageError`` for options that cannot be meant; what stands in the sheet is never an exception.
+    """
+    columns = columns_of(frame)
+    findings = Findings(frame.index.tolist())
+    said = said_of(frame, columns, options, templates)
+    known = said.known
+    template_ids = read_templates(said, len(frame), findings)
+    used = [number for number in dict.fromkeys(template_ids) if number]
+    column_map = match(
+        columns,
+        definitions=[known[number].parameters if number in known else None for number in used],
+        mapped=options.mapped,
+        values=options.values,
+        entity_types=types_known(said, template_ids),
+        fits=fitting(frame, options),
+    )
+    findings.sheet += column_map.problems
+    ids, types = read_entities(frame, said, column_map, template_ids, findings)
+    parameters = _parameters(frame, column_map, template_ids, said, findings)
+    _note_ragged(frame, len(columns), findings)
+    explain_rows(frame, column_map, findings)
+    bad = range(len(frame)) if findings.sheet else findings.positions
+    fields = zip(template_ids, types, ids, parameters, strict=True)
+    return Checked(
+        column_map=column_map,
+        rows=read_rows(frame, column_map),
+        requests=[StartRequest(*row) if position not in bad else None for position, row in enumerate(fields)],
+        problems=list(findings.problems()),
+        notes=[*column_map.notes, *_notes(used, known, templates, set(types), columns)],
+        templates=tuple(known[number] for number in used if number in known),
+    )
+
+
+def _note_ragged(frame: pd.DataFrame, width: int, findings: Findings) -> None:
+    """Note the rows of a CSV file whose fields do not fit the header: behind the break each may stand in a wrong column."""
+    ragged = frame.attrs.get("ragged")
+    if not isinstance(ragged, dict) or not ragged:
+        return
+    for position, label in enumerate(frame.index.tolist()):
+        if label in ragged:
+            why = (
+                f"the row has {ragged[label]} fields, the sheet {width} columns, or a quote is stray; mend it, nothing is shifted"
+            )
+            findings.add(position, None, "ragged-row", why)
+
+
+# ------------------------------------------------------------------------------------------------------------ parameters
+
+
+def _parameters(
+    frame: pd.DataFrame,
+    column_map: ColumnMap,
+    template_ids: Sequence[int],
+    said: Said,
+    findings: Findings,
+) -> list[dict[str, Json]]:
+    """Return the JSON values of each row by parameter name, blank ones absent; each template's rows by its own definitions."""
+    formats = said.options.formats
+    cells = {fed.column.index: cells_of(frame, fed.column.index) for fed in column_map.parameters}
+    rows: list[dict[str, Json]] = [{}] * len(template_ids)
+    for number, positions in _by_template(template_ids).items():
+        every = len(positions) == len(template_ids)
+        here = cells if every else {index: [column[at] for at in positions] for index, column in cells.items()}
+        template = said.known.get(number, Template(number))
+        columns = _columns(template, column_map, here, positions, formats=formats, findings=findings)
+        constants = _constants(template, column_map, formats, findings)
+        _note_absent(template, {*columns, *constants}, positions, findings)
+        if not columns:
+            values: Iterable[dict[str, Json]] = [constants] * len(positions)
+        else:
+            values = (
+                constants | {name: value for name, value in zip(columns, row, strict=True) if value is not BLANK}
+                for row in zip(*columns.values(), strict=True)
+            )
+        for position, parameters in zip(positions, values, strict=True):
+            rows[position] = parameters
+    return rows
+
+
+def _by_template(template_ids: Sequence[int]) -> Mapping[int, Sequence[int]]:
+    places: dict[int, list[int]] = {number: [] for number in dict.fromkeys(template_ids) if number}
+    for position, number in enumerate(template_ids):
+        if number:
+            places[number].append(position)
+    return places
+
+
+def _columns(
+    template: Template,
+    column_map: ColumnMap,
+    cells: Mapping[int, Sequence[object]],
+    positions: Sequence[int],
+    *,
+    formats: Formats,
+    findings: Findings,
+) -> dict[str, list[Json]]:
+    """Return, for each parameter that a column feeds, the values of the template's rows: JSON, ``BLANK`` or ``CellError``."""
+    definitions = {parameter.name: parameter for parameter in template.parameters or ()}
+    read: dict[str, list[Json]] = {}
+    for fed in column_map.parameters:
+        if template.parameters is None and not fed.explicit:
+            continue
+        values = cells[fed.column.index]
+        parameter = definitions.get(fed.name)
+        if parameter is None and template.parameters is not None:
+            others = [one for one in column_map.parameters if one.column == fed.column and one.name in definitions]
+            if fed.explicit and not others:
+                _note_strays(template, fed, values, positions, findings)
+            continue
+        read[fed.name] = read_cells(values, partial(_json, parameter, formats))
+        findings.add_errors(read[fed.name], fed.column, positions)
+        if parameter and _needed(parameter) and BLANK in read[fed.name]:
+            for position, value in zip(positions, read[fed.name], strict=True):
+                if value is BLANK:
+                    why = f"the parameter {parameter.name} is required by template {template.id}; fill it in"
+                    findings.add(position, fed.column, "missing-cell", why)
+    return read
+
+
+def _json(parameter: Parameter | None, formats: Formats, value: object) -> Json:
+    return serialise(parameter, value, formats)
+
+
+def _needed(parameter: Parameter) -> bool:
+    return parameter.required and parameter.default in (None, "", [], {})
+
+
+def _note_strays(template: Template, fed: Fed, values: Sequence[object], positions: Sequence[int], findings: Findings) -> None:
+    for position, value in zip(positions, values, strict=True):
+        if not is_blank(value):
+            why = f"template {template.id} has no parameter {fed.name}; empty the cell or correct the template id"
+            findings.add(position, fed.column, "unknown-parameter", why)
+
+
+def _constants(template: Template, column_map: ColumnMap, formats: Formats, findings: Findings) -> dict[str, Json]:
+    definitions = {parameter.name: parameter for parameter in template.parameters or ()}
+    constants: dict[str, Json] = {}
+    for name, given in column_map.constants:
+        if template.parameters is not None and name not in definitions:
+            continue
+        try:
+            value = serialise(definitions.get(name), given, formats)
+        except CellError as error:
+            findings.sheet.append(whole_sheet(error.code, f"--set {name}: {error.message}"))
+            continue
+        if value is not BLANK:
+            constants[name] = value
+    return constants
+
+
+def _note_absent(template: Template, fed: set[str], positions: Sequence[int], findings: Findings) -> None:
+    """Note the required parameters that no column and no ``--set`` feeds, on every row of the template."""
+    for parameter in template.parameters or ():
+        if _needed(parameter) and parameter.name not in fed:
+            why = (
+                f"the parameter {parameter.name} is required by template {template.id}, and no column feeds it;"
+                f" add a column {parameter.name}, or say --map or --set"
+            )
+            for position in positions:
+                findings.add(position, None, "missing-cell", why)
+
+
+# ------------------------------------------------------------------------------------------------------ words for people
+
+
+def _notes(
+    used: Sequence[int],
+    known: Mapping[int, Template],
+    templates: Sequence[Template] | None,
+    types: set[str],
+    columns: Sequence[Column],
+) -> Iterable[str]:
+    for number in used:
+        template = known.get(number)
+        if template is None and templates is not None:
+            yield (
+                f"template {number} does not stand in the portal's list, which may be incomplete: look at its id again"
+                " (automation rules are not templates and cannot be started)"
+            )
+        elif template and template.auto_execute:
+            bits = ((_ON_CREATE, "created"), (_ON_CHANGE, "changed"))
+            when = " or ".join(word for bit, word in bits if template.auto_execute & bit)
+            yield f"template {number} also starts by itself when an entity is {when}: a start from here comes on top of that"
+    for column in columns:
+        kind = _TITLES.get(folded(column.header))
+        if kind and types - {"", kind}:
+            other = ", ".join(sorted(types - {"", kind}))
+            yield f"{listed([column])} stands in exports of type {kind}, but rows start on type {other}: are these the right ids?"

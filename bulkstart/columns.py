@@ -1,0 +1,263 @@
+"""What each column of a sheet feeds: entity id, entity type, template id, parameters; and what nobody reads.
+
+``headers`` knows the words; here ``--map``, ``--set`` and the templates' own parameter definitions come in. A column that could
+feed two things, or two columns that could feed one, are problems of the whole sheet: the first one is never simply taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TypeAlias
+
+from bulkstart.cells import clean, letters_and_digits
+from bulkstart.errors import UsageError
+from bulkstart.headers import (
+    ENTITY_ID,
+    ENTITY_TYPE,
+    NAMES,
+    TEMPLATE_ID,
+    Fits,
+    Matched,
+    doubtful,
+    folded,
+    listed,
+    locate,
+    recognise,
+    result_columns,
+    unmangled,
+    whole_sheet,
+)
+from bulkstart.model import RESULT_COLUMNS, Column, Parameter, Problem
+
+__all__ = ["ColumnMap", "Definitions", "Fed", "Matched", "match", "read_mapping", "recognise"]
+
+Definitions: TypeAlias = Sequence[Sequence[Parameter] | None]
+"""The parameters of each template that the sheet uses; ``None``: the portal gives no definitions for that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """A parameter, by its name in the template, and the column that feeds it. ``explicit``: by ``param:NAME`` or ``--map``."""
+
+    name: str
+    column: Column
+    reason: str
+    explicit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """What every column of a sheet is for.
+
+    ``constants`` are the values of ``--set``, ``results`` the six result columns where all stand in the sheet. ``notes`` are
+    sentences for people; ``problems`` are of the whole sheet.
+    """
+
+    entity_id: Matched | None = None
+    entity_type: Matched | None = None
+    template_id: Matched | None = None
+    parameters: tuple[Fed, ...] = ()
+    constants: tuple[tuple[str, object], ...] = ()
+    results: Mapping[str, Column] | None = None
+    ignored: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+def match(
+    columns: Sequence[Column],
+    *,
+    definitions: Definitions = (),
+    mapped: Mapping[str, str] | None = None,
+    values: Mapping[str, object] | None = None,
+    entity_types: Collection[str] = (),
+    fits: Fits = lambda _, __: True,
+) -> ColumnMap:
+    """Return what each column feeds. ``mapped`` is ``--map`` (name to header or letter), ``values`` is ``--set``.
+
+    ``entity_types`` are those that the rows are known to have, empty where that is not known. Raises ``UsageError`` where
+    ``values`` sets what a column feeds too. All other faults are ``problems``.
+    """
+    mapping, problems = read_mapping(columns, mapped or {})
+    found: dict[str, Matched] = {}
+    for name in NAMES:
+        matched, doubts = locate(columns, name, mapping, entity_types, fits)
+        problems += doubts or (_also_parameter(matched, columns, definitions, mapping) if matched else [])
+        if matched:
+            found[name] = matched
+    results, doubts = result_columns(columns)
+    problems += doubts
+    taken = {matched.column.index for matched in found.values()} | {column.index for column in results.values()}
+    fed, doubts = _parameters([column for column in columns if column.index not in taken], columns, definitions, mapping)
+    problems += doubts
+    constants, doubts = _constants(values or {}, fed, definitions)
+    problems += doubts
+    used = taken | {one.column.index for one in fed}
+    ignored = tuple(column for column in columns if column.index not in used)
+    return ColumnMap(
+        entity_id=found.get(ENTITY_ID),
+        entity_type=found.get(ENTITY_TYPE),
+        template_id=found.get(TEMPLATE_ID),
+        parameters=fed,
+        constants=constants,
+        results=results if len(results) == len(RESULT_COLUMNS) else None,
+        ignored=ignored,
+        notes=(*_origins(found, fed, constants), *_remarks(ignored, results, definitions)),
+        problems=tuple(problems),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ --map and --set
+
+
+def read_mapping(columns: Sequence[Column], mapped: Mapping[str, str]) -> tuple[dict[str, Column], list[Problem]]:
+    """Return which column each name of ``--map`` means: an exact header wins over a letter, equal headers need the letter.
+
+    Names are ``entityId``, ``entityType``, ``templateId`` or parameter names, with or without ``param:``. Raises ``UsageError``
+    for a name that is mapped twice.
+    """
+    mapping: dict[str, Column] = {}
+    problems: list[Problem] = []
+    for given, wanted in mapped.items():
+        exact = next((name for name in NAMES if letters_and_digits(given) == name.casefold()), None)
+        name = exact or _parameter_name(given) or given
+        if name in mapping:
+            raise UsageError(f"--map names {name} twice; leave one of them out.")
+        meant = _columns_named(columns, str(wanted))
+        if len(meant) == 1:
+            mapping[name] = meant[0]
+        elif meant:
+            why = f"--map {given}={wanted} may mean {listed(meant)}; name the column by its letter"
+            problems.append(whole_sheet("ambiguous-label", why))
+        else:
+            why = f"--map {given}={wanted} names a column that is not there; the sheet has {listed(columns)}"
+            problems.append(whole_sheet("missing-label", why))
+    return mapping, problems
+
+
+def _columns_named(columns: Sequence[Column], wanted: str) -> list[Column]:
+    exact = [column for column in columns if column.header == wanted]
+    if exact:
+        lettered = [column for column in columns if column.letter == wanted] if len(exact) > 1 else []
+        return lettered if len(lettered) == 1 and lettered[0] in exact else exact
+    return [column for column in columns if column.letter == wanted.strip().upper() or folded(column.header) == folded(wanted)]
+
+
+def _constants(
+    values: Mapping[str, object], fed: Sequence[Fed], definitions: Definitions
+) -> tuple[tuple[tuple[str, object], ...], list[Problem]]:
+    constants: dict[str, object] = {}
+    problems: list[Problem] = []
+    columns = {one.name: one.column for one in fed}
+    for given, value in values.items():
+        if letters_and_digits(given) in [name.casefold() for name in NAMES] and not any(_meant(given, definitions)):
+            raise UsageError(f"--set {given} sets no parameter; use --map, --template or --entity-type.")
+        names, doubts = _resolved(_parameter_name(given) or given, f"--set {given}", definitions)
+        problems += doubts
+        for name in sorted(names):
+            if name in columns or name in constants:
+                other = f"{listed([columns[name]])} feeds" if name in columns else "another --set sets"
+                raise UsageError(f"--set {given} sets the parameter {name}, which {other} too; leave one of them out.")
+            constants[name] = value
+    return tuple(constants.items()), problems
+
+
+# ------------------------------------------------------------------------------------------------------- the parameters
+
+
+def _parameters(
+    free: Sequence[Column], columns: Sequence[Column], definitions: Definitions, mapping: Mapping[str, Column]
+) -> tuple[tuple[Fed, ...], list[Problem]]:
+    fed: list[Fed] = []
+    problems: list[Problem] = []
+    for given, column in mapping.items():
+        if given not in NAMES:
+            names, doubts = _resolved(given, f"--map {given}", definitions)
+            fed += [Fed(name, column, "--map", explicit=True) for name in sorted(names)]
+            problems += doubts
+    settled = {one.name for one in fed}
+    elsewhere = {column.index for column in mapping.values()}
+    for column in free:
+        if column.index in elsewhere:
+            continue
+        explicit = _parameter_name(column.header)
+        header = explicit or unmangled(column, columns)
+        names, doubts = _resolved(header, f"the header of {listed([column])}", definitions, doubt_unknown=bool(explicit))
+        problems += doubts
+        reason = "header says param:" if explicit else "header is a parameter's name or label"
+        fed += [Fed(name, column, reason, explicit=bool(explicit)) for name in sorted(names - settled)]
+    for name in dict.fromkeys(one.name for one in fed):
+        feeding = {one.column.index: one.column for one in fed if one.name == name}
+        if len(feeding) > 1:
+            problems.append(doubtful(name, list(feeding.values())))
+    return tuple(fed), problems
+
+
+def _resolved(given: str, source: str, definitions: Definitions, *, doubt_unknown: bool = True) -> tuple[set[str], list[Problem]]:
+    """Return the parameters that a written name means, one for each template that has it, or the problem with it."""
+    meant = _meant(given, definitions)
+    if several := next((names for names in meant if len(names) > 1), None):
+        why = f"{source} may mean the parameters {', '.join(sorted(several))}; write param: and one of these names"
+        return set(), [whole_sheet("ambiguous-label", why)]
+    names = set().union(*meant)
+    if names or not doubt_unknown:
+        return names, []
+    if not definitions or any(parameters is None for parameters in definitions):
+        return {given}, []
+    known = sorted({parameter.name for parameters in definitions for parameter in parameters or ()})
+    near = get_close_matches(given, known, n=1)
+    advice = f"did you mean {near[0]}?" if near else f"the template has {', '.join(known) if known else 'no parameters'}"
+    return set(), [whole_sheet("unknown-parameter", f"{source} names a parameter that the template does not have; {advice}")]
+
+
+def _meant(given: str, definitions: Definitions) -> list[set[str]]:
+    """Return, for each template, the parameters that a text means: by exact name, else by name or label in any case."""
+    meant: list[set[str]] = []
+    wanted = folded(given)
+    for parameters in definitions:
+        exact = {one.name for one in parameters or () if one.name == given}
+        meant.append(
+            exact or {one.name for one in parameters or () if wanted and wanted in (folded(one.name), folded(one.label))}
+        )
+    return meant
+
+
+def _parameter_name(text: str) -> str | None:
+    """Return NAME of ``param:NAME``."""
+    prefix, colon, name = clean(text).partition(":")
+    return name.strip() or None if colon and prefix.strip().lower() == "param" else None
+
+
+def _also_parameter(
+    matched: Matched, columns: Sequence[Column], definitions: Definitions, mapping: Mapping[str, Column]
+) -> list[Problem]:
+    """Return a problem where a header names a parameter as well, unless ``--map`` or its exact name settles it."""
+    header = unmangled(matched.column, columns)
+    names = set().union(*_meant(header, definitions)) - set(mapping)
+    if not names or matched.reason == "--map" or letters_and_digits(header) in [name.casefold() for name in NAMES]:
+        return []
+    why = f"{listed([matched.column])} may be {recognise(header)} or the parameter {min(names)}; say which with --map NAME=COLUMN"
+    return [whole_sheet("ambiguous-label", why)]
+
+
+# ------------------------------------------------------------------------------------------------------ words for people
+
+
+def _origins(found: Mapping[str, Matched], fed: Sequence[Fed], constants: Sequence[tuple[str, object]]) -> Iterable[str]:
+    for name, matched in found.items():
+        yield f"{name} ← {listed([matched.column])} ({matched.reason})"
+    for one in fed:
+        yield f"parameter {one.name} ← {listed([one.column])} ({one.reason})"
+    for name, _ in constants:
+        yield f"parameter {name} ← the same value for every row (--set)"
+
+
+def _remarks(ignored: Sequence[Column], results: Mapping[str, Column], definitions: Definitions) -> Iterable[str]:
+    if not definitions or any(parameters is None for parameters in definitions):
+        yield "the portal's parameter definitions are not known: only param:NAME, --map and --set make parameters, unchecked"
+    if 0 < len(results) < len(RESULT_COLUMNS):
+        yield f"of the six result columns only {', '.join(results)} stand in the sheet: what they say is not used"
+    if ignored:
+        yield f"ignored, kept and not sent: {listed(ignored)}"

@@ -1,0 +1,73 @@
+"""Collects the problems of a sheet's rows while its columns are read, and gives them in the order of the sheet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bulkstart.cells import CellError
+from bulkstart.model import Column, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+_CACHED = (str, int, float, bool, type(None))
+
+
+class Findings:
+    """The problems found so far: of the whole sheet (``sheet``), and of rows by position and column."""
+
+    def __init__(self, labels: Sequence[object]) -> None:
+        self.sheet: list[Problem] = []
+        self._labels = labels
+        self._found: dict[int, list[tuple[int, Problem]]] = {}
+
+    def add(self, position: int, column: Column | None, code: str, message: str) -> None:
+        """Note one problem of one row; ``column`` is where it stands, ``None``: nowhere in particular."""
+        problem = Problem(position, self._labels[position], column.letter if column else None, code, message)
+        self._found.setdefault(position, []).append((column.index if column else -1, problem))
+
+    def add_errors(self, readings: Sequence[object], column: Column, positions: Iterable[int]) -> None:
+        """Note every reading of a column that is a ``CellError``."""
+        for position, reading in zip(positions, readings, strict=True):
+            if type(reading) is CellError:
+                self.add(position, column, reading.code, reading.message)
+
+    def add_instead(self, position: int, column: Column | None, code: str, message: str) -> None:
+        """Note the one problem that explains all others of a row."""
+        self._found.pop(position, None)
+        self.add(position, column, code, message)
+
+    @property
+    def positions(self) -> Mapping[int, object]:
+        """The rows that have a problem."""
+        return self._found
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return all problems: the whole sheet's first, then by position and column."""
+        ordered = (
+            problem for position in sorted(self._found) for _, problem in sorted(self._found[position], key=lambda one: one[0])
+        )
+        return (*self.sheet, *ordered)
+
+
+def read_cells(values: Iterable[object], read: Callable[[object], Any]) -> list[Any]:
+    """Return what ``read`` makes of each cell, or the ``CellError`` that it raised; equal cells are read once."""
+    seen: dict[type, dict[object, Any]] = {kind: {} for kind in _CACHED}  # apart by type: 1 is not True
+    readings = []
+    for value in values:
+        known = seen.get(value.__class__)
+        if known is None:
+            readings.append(_attempt(read, value))
+            continue
+        reading = known.get(value, known)  # itself stands for "not yet"
+        if reading is known:
+            reading = known[value] = _attempt(read, value)
+        readings.append(reading)
+    return readings
+
+
+def _attempt(read: Callable[[object], Any], value: object) -> Any:
+    try:
+        return read(value)
+    except CellError as error:
+        return error.with_traceback(None)

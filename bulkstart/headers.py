@@ -1,0 +1,176 @@
+"""What a header names: the three columns that a start needs, and the six of a results sheet.
+
+A header is matched on a normalised form (case, spaces, underscores, camel case, ``ё`` = ``е``), never on a likeness. Whatever
+could be two things is a problem of the whole sheet, never settled by taking the first. Header words: CRM exports (sheets 1.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from bulkstart.cells import clean, letters_and_digits
+from bulkstart.model import RESULT_COLUMNS, Column, Problem
+
+ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID = "entityId", "entityType", "templateId"
+NAMES: Final = (ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID)
+
+EXACT, ALIAS, WEAK = 0, 1, 2  # how well a header must be borne out: not at all, by being alone, by its cells
+_ID_WORDS = ("id", "ид", "идентификатор", "identifier")
+_NOUNS = {
+    "deal": ("deal", "crmdeal", "сделка", "сделки"),
+    "lead": ("lead", "crmlead", "лид", "лида"),
+    "contact": ("contact", "crmcontact", "контакт", "контакта"),
+    "company": ("company", "crmcompany", "компания", "компании"),
+}
+_ALIASES = {
+    ENTITY_ID: (
+        *(*_ID_WORDS, "idсущности", "сущностьid", "идсущности", "идентификаторсущности", "idэлемента", "idэлементаcrm", "crmid"),
+        *("idcrm", "idвcrm", "bitrixid", "bitrix24id", "idbitrix", "idbitrix24", "idбитрикс", "idбитрикс24", "idвбитрикс24"),
+    ),
+    ENTITY_TYPE: ("типсущности", "crmentitytype", "типсущностиcrm", "типобъектаcrm", "типэлементаcrm"),
+    TEMPLATE_ID: (
+        *("idшаблона", "шаблонid", "идшаблона", "идентификаторшаблона", "idтемплейта", "workflowtemplateid", "idtemplate"),
+        *("bizproctemplateid", "idшаблонабп", "idшаблонабизнеспроцесса"),
+    ),
+}
+# words that also name columns of an analyst's own; they count only where the cells bear them out
+_WEAK_WORDS = {
+    ENTITY_TYPE: ("тип", "type", "сущность", "entity", "типэлемента", "типобъекта"),
+    TEMPLATE_ID: ("шаблон", "template", "шаблонбп", "шаблонбизнеспроцесса", "workflowtemplate"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a header word stands for; ``hint``: the entity type that it names besides (``deal_id``)."""
+
+    name: str
+    strength: int
+    hint: str | None = None
+
+
+def _vocabulary() -> dict[str, _Known]:
+    words = {alias: _Known(name, WEAK) for name, aliases in _WEAK_WORDS.items() for alias in aliases}
+    words |= {alias: _Known(name, ALIAS) for name, aliases in _ALIASES.items() for alias in aliases}
+    for kind, nouns in _NOUNS.items():
+        for noun in nouns:
+            for word in _ID_WORDS:
+                words[noun + word] = words[word + noun] = _Known(ENTITY_ID, ALIAS, kind)
+    return words | {name.casefold(): _Known(name, EXACT) for name in NAMES}
+
+
+VOCABULARY: Final = _vocabulary()
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """The column that feeds a name, and why. ``hint``: the entity type that its header names (``deal_id``)."""
+
+    column: Column
+    reason: str
+    hint: str | None = None
+
+
+Fits: TypeAlias = Callable[[str, Column], bool]
+"""Whether a column's cells bear out what its header only suggests (``Тип`` may be any type)."""
+
+
+def recognise(header: str) -> str | None:
+    """Return the name that a header stands for: one of ``NAMES`` or ``RESULT_COLUMNS``, ``None`` for everything else."""
+    if header.strip() in RESULT_COLUMNS:
+        return header.strip()
+    known = VOCABULARY.get(letters_and_digits(header))
+    return known.name if known else None
+
+
+def locate(
+    columns: Sequence[Column],
+    name: str,
+    mapping: Mapping[str, Column],
+    entity_types: Collection[str] = (),
+    fits: Fits = lambda _, __: True,
+) -> tuple[Matched | None, list[Problem]]:
+    """Return the column that feeds ``entityId``, ``entityType`` or ``templateId``, or why none can be taken."""
+    if name in mapping:
+        return Matched(mapping[name], "--map"), []
+    elsewhere = {column.index for column in mapping.values()}
+    candidates: list[tuple[Column, _Known]] = []
+    for column in columns:
+        known = VOCABULARY.get(letters_and_digits(unmangled(column, columns)))
+        if known and known.name == name and column.index not in elsewhere:
+            candidates.append((column, known))
+    best = min((known.strength for _, known in candidates), default=WEAK)
+    pool = [(column, known) for column, known in candidates if known.strength == best]
+    if best == WEAK:
+        pool = [(column, known) for column, known in pool if fits(name, column)]
+    if name == ENTITY_ID:
+        return _id_column(columns, pool, entity_types)
+    if len(pool) > 1:
+        return None, [doubtful(name, [column for column, _ in pool])]
+    return (Matched(pool[0][0], "header known") if pool else None), []
+
+
+def _id_column(
+    columns: Sequence[Column], pool: Sequence[tuple[Column, _Known]], entity_types: Collection[str]
+) -> tuple[Matched | None, list[Problem]]:
+    """Return the one id column. A plain ``ID`` beside ``contact_id`` is it only where the rows are known to be no contacts."""
+    bare = [(column, known) for column, known in pool if known.hint is None]
+    others = {known.hint for _, known in pool if known.hint}
+    if len(bare) == 1 and entity_types and not others & set(entity_types):
+        pool = bare
+    if not pool:
+        why = f"no column holds the entity ids; name it with --map entityId=COLUMN. The sheet has {listed(columns)}"
+        return None, [whole_sheet("missing-label", why)]
+    if len(pool) > 1:
+        return None, [doubtful(ENTITY_ID, [column for column, _ in pool])]
+    column, known = pool[0]
+    if known.hint and entity_types and known.hint not in entity_types:
+        why = f"{listed([column])} names ids of type {known.hint}, but the rows are of type {', '.join(sorted(entity_types))}"
+        return None, [whole_sheet("missing-label", f"{why}; name the column of their ids with --map entityId=COLUMN")]
+    return Matched(column, "header known", known.hint), []
+
+
+def unmangled(column: Column, columns: Sequence[Column]) -> str:
+    """Return the header as the sheet had it: a second ``ID`` became ``ID.1`` if pandas read the file."""
+    found = re.fullmatch(r"(.+)\.[0-9]+", column.header)
+    return found[1] if found and any(other.header == found[1] for other in columns) else column.header
+
+
+def result_columns(columns: Sequence[Column]) -> tuple[dict[str, Column], list[Problem]]:
+    """Return those of the six result columns that stand in the sheet; one that stands twice is a problem."""
+    results: dict[str, Column] = {}
+    problems: list[Problem] = []
+    for column in columns:
+        name = unmangled(column, columns).strip()
+        if name in results:
+            why = f"the result column {name} stands twice ({listed([results[name], column])}); delete the older one"
+            problems.append(whole_sheet("ambiguous-label", why))
+        elif name in RESULT_COLUMNS:
+            results[name] = column
+    return results, problems
+
+
+def listed(columns: Sequence[Column], most: int = 40) -> str:
+    """Return columns as people know them: ``A 'ID', B 'Title'``."""
+    names = [
+        f"{column.letter} {column.header!r}" if column.header.strip() else f"{column.letter} (no header)" for column in columns
+    ]
+    return ("column " if len(columns) == 1 else "columns ") + ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+
+def doubtful(name: str, columns: Sequence[Column]) -> Problem:
+    """Return the problem that several columns could each feed one name."""
+    return whole_sheet("ambiguous-label", f"{listed(columns)} could each be {name}; say which with --map {name}=COLUMN")
+
+
+def whole_sheet(code: str, message: str) -> Problem:
+    """Return a problem of the whole sheet."""
+    return Problem(position=None, row=None, column=None, code=code, message=message)
+
+
+def folded(words: str) -> str:
+    """Return words as names are compared: without case, outer or doubled spaces, and the star of a required column."""
+    return " ".join(clean(words).casefold().replace("ё", "е").rstrip(" *").split())

@@ -1,0 +1,109 @@
+"""What a file is, by its first bytes and never by its name; and the sentence for what cannot be read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from bulkstart.errors import SheetError
+
+MAX_CSV_BYTES = 500_000_000
+MAX_WORKBOOK_BYTES = 300_000_000
+
+_AS_XLSX = "open it in Excel and save it as 'Excel workbook (.xlsx)', then give that file"
+_NOT_A_SHEET = (
+    (b"%PDF", "a PDF document"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"GIF8", "a picture (GIF)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"Rar!", "a RAR archive"),
+    (b"7z\xbc\xaf", "a 7-Zip archive"),
+    (b"{\\rtf", "a text document (RTF)"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"PAR1", "a Parquet file"),
+)
+_OLD_EXCEL = ((b"\x09\x00\x04\x00", "2"), (b"\x09\x02\x06\x00", "3"), (b"\x09\x04\x06\x00", "4"), (b"\x09\x08", "5"))
+_MARKUP = tuple(
+    f"<{tag}".encode() for tag in ("html", "head", "meta", "style", "body", "table", "thead", "tbody", "tr", "!doctype html")
+)
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_BOM = b"\xef\xbb\xbf"
+
+
+def format_of(path: Path) -> str:
+    """Return ``"csv"`` or ``"zip"`` (a workbook, as far as the first bytes tell).
+
+    Raises ``SheetError`` for a path that is no readable file, for one that is too big, and for every other format.
+    """
+    size = _size(path)
+    with path.open("rb") as file:
+        head = file.read(4096)
+        if head.startswith(_OLE):
+            raise SheetError(f"{path} is {_ole_kind(head + file.read(2_000_000))}")
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return _within(path, size, MAX_WORKBOOK_BYTES, "zip")
+    refusal = _refusal(head)
+    if refusal:
+        raise SheetError(f"{path} is {refusal}")
+    return _within(path, size, MAX_CSV_BYTES, "csv")
+
+
+def _size(path: Path) -> int:
+    if path.name.startswith("~$"):
+        raise SheetError(
+            f"{path} is the lock file that Excel keeps while a workbook is open; give the workbook itself: {path.name[2:]}"
+        )
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise SheetError(f"{path} is a folder; give a file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise SheetError(f"{path} is not a regular file; give a CSV file or an Excel workbook")
+        if not os.access(path, os.R_OK):
+            raise SheetError(f"{path} may not be read by you; ask its owner, or copy it to a folder of your own")
+    except FileNotFoundError:
+        raise SheetError(f"{path} does not exist; check the name and the folder") from None
+    except (OSError, ValueError) as error:
+        raise SheetError(f"{path} cannot be opened: {error}") from error
+    if not status.st_size:
+        raise SheetError(f"{path} is empty (0 bytes): it has no data rows; export or save it again")
+    return status.st_size
+
+
+def _within(path: Path, size: int, limit: int, kind: str) -> str:
+    if size > limit:
+        raise SheetError(f"{path} has {size:,} bytes, more than the {limit:,} that are read; split it into several files")
+    return kind
+
+
+def _refusal(head: bytes) -> str | None:
+    """Return what the bytes are and what to do, or ``None`` where they may be text."""
+    for magic, name in _NOT_A_SHEET:
+        if head.startswith(magic):
+            return f"{name}, not a sheet; give a CSV file or an Excel workbook (.xlsx)"
+    for magic, version in _OLD_EXCEL:
+        if head.startswith(magic):
+            return f"a workbook of Excel {version} (.xls), which is not read; {_AS_XLSX}"
+    text = head.removeprefix(_BOM).lstrip().lower()
+    if text.startswith((b"<?xml", b"<workbook", b"<ss:workbook")):
+        spreadsheet = b"urn:schemas-microsoft-com:office:spreadsheet" in text
+        return f"{'an Excel 2003 XML spreadsheet' if spreadsheet else 'an XML document'}, which is not read; {_AS_XLSX}"
+    if text.startswith(_MARKUP):
+        return f"an HTML table, whatever its name says (Bitrix24's own 'Export to Excel'), which is not read yet; {_AS_XLSX}"
+    if text.startswith((b'{"', b"[{")):
+        return "JSON, not a sheet; give a CSV file or an Excel workbook (.xlsx)"
+    if text.startswith(b"mime-version:"):
+        return f"a web archive (MHTML), which is not read; {_AS_XLSX}"
+    return None
+
+
+def _ole_kind(head: bytes) -> str:
+    if "EncryptedPackage".encode("utf-16-le") in head:
+        return "a workbook protected by a password; open it in Excel, save it without the password, then give that file"
+    if any(name.encode("utf-16-le") in head for name in ("Workbook", "Book")):
+        return f"an old Excel workbook (.xls, Excel 97-2003), whatever its name says, which is not read yet; {_AS_XLSX}"
+    if "WordDocument".encode("utf-16-le") in head:
+        return "a Word document (.doc), not a sheet; give a CSV file or an Excel workbook (.xlsx)"
+    return f"an OLE document without a workbook in it, or a damaged one; {_AS_XLSX}"

@@ -1,0 +1,231 @@
+"""A file becomes a frame: format by the bytes, tab, encoding, delimiter and header row found and said; nothing inferred."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkstart.columns import recognise
+from bulkstart.errors import SheetError
+from bulkstart.model import SheetSource
+from bulkstart.sheet_bytes import format_of
+from bulkstart.sheet_csv import DELIMITERS, Dialect, Record, detect, records
+from bulkstart.sheet_grid import Header, Rows, find_header, header_text, is_blank, letter
+from bulkstart.sheet_xlsx import TabRows, read_tab
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A tab as it was read. ``misquoted``: the CSV records with a stray quote and the lines that they begin in."""
+
+    path: Path
+    rows: Rows
+    format: str
+    notes: tuple[str, ...]
+    tab: TabRows | None = None
+    dialect: Dialect | None = None
+    misquoted: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def where(self) -> str:
+        return f"{self.path}, tab {self.tab.tab.name!r}" if self.tab else str(self.path)
+
+
+def read_sheet(
+    path: str | os.PathLike[str],
+    *,
+    tab: str | int | None = None,
+    header_row: int | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    expected: Iterable[str] = (),
+) -> pd.DataFrame:
+    r"""Return a sheet as a frame: one row for each row that is not wholly blank, one column for each that is not wholly empty.
+
+    The index holds the sheet's own row numbers (as Excel shows them; in a CSV file the record's number, the header being one).
+    All columns are of dtype ``object``; labels are the header texts as they stand, repeated ones repeated, ``""`` where blank.
+    Cells of a CSV file are texts, untrimmed, ``""`` where blank. Cells of a workbook are ``str``, ``int`` (integral, below
+    10\ :sup:`15`), ``float``, ``bool``, ``date``, ``time``, ``datetime``, ``timedelta``, ``model.ErrorCell``,
+    ``model.UncalculatedCell``, ``None`` where blank.
+
+    ``tab`` is a name or a number from 1, default the first visible tab with rows; ``header_row`` a row number, default the row
+    among the first 30 that names an id column or one of ``expected``; ``encoding`` and ``delimiter`` override what is detected.
+
+    ``frame.attrs["sheet"]`` is a ``model.SheetSource``; ``frame.attrs["ragged"]`` maps the numbers of CSV rows whose cells do not
+    fit the header, or whose quotes are wrong, to the number of cells found.
+
+    Raises ``SheetError`` for whatever cannot be read, in one sentence that says what to do.
+    """
+    file = Path(path)
+    names = tuple(expected)
+    table = (
+        _read_csv(file, tab, encoding, delimiter, names)
+        if format_of(file) == "csv"
+        else _read_workbook(file, tab, encoding, delimiter)
+    )
+    if not table.rows:
+        raise SheetError(f"{table.where} has no data rows: nothing stands in it")
+    header = _header(table, header_row, names)
+    if header.place == len(table.rows) - 1:
+        raise SheetError(f"{table.where} has no data rows: nothing stands below row {table.rows[header.place][0]}, its header")
+    return _frame(table, header)
+
+
+def _read_workbook(file: Path, tab: str | int | None, encoding: str | None, delimiter: str | None) -> _Table:
+    found = read_tab(file, tab)
+    unused = [name for name, value in (("--encoding", encoding), ("--delimiter", delimiter)) if value]
+    notes = [f"{' and '.join(unused)} mean nothing for a workbook"] if unused else []
+    if found.hidden:
+        notes.append(f"{len(found.hidden)} hidden rows (a filter, perhaps) are rows like the others")
+    return _Table(file, found.rows, "xlsx", tuple(notes), tab=found)
+
+
+def _read_csv(file: Path, tab: str | int | None, encoding: str | None, delimiter: str | None, names: Sequence[str]) -> _Table:
+    if tab is not None and str(tab) != "1":
+        raise SheetError(f"{file} is a CSV file, which has no tabs; leave --tab out")
+    raw = _bytes(file)
+    dialect = detect(
+        raw, file, encoding=encoding, delimiter=delimiter, known=lambda text: recognise(text) is not None or text in names
+    )
+    rows: list[tuple[int, list[str]]] = []
+    misquoted: dict[int, int] = {}
+    last = Record(0, 0, [])
+    for record in records(raw, dialect, file):
+        if not "".join(record.fields).strip():
+            continue
+        rows.append((record.number, record.fields))
+        last = record
+        if record.misquoted:
+            misquoted[record.number] = record.line
+    notes = [f"encoding {_encoding(dialect)}, delimiter {DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))}"]
+    if dialect.guess:
+        notes.append(
+            f"windows-1251 is a guess that reads {dialect.guess!r}; if that is no word, say the encoding with --encoding"
+        )
+    if last.line != last.number:
+        notes.append(f"row numbers count records, which are not the file's lines: row {last.number} begins in line {last.line}")
+    notes += [
+        f"row {number}: a quote in line {line} or below stands in the wrong place" for number, line in list(misquoted.items())[:3]
+    ]
+    return _Table(file, rows, "csv", tuple(notes), dialect=dialect, misquoted=misquoted)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SheetError(
+            f"{file} cannot be read: {error.strerror or error}; close it elsewhere, or copy it, and try again"
+        ) from error
+
+
+def _encoding(dialect: Dialect) -> str:
+    return dialect.encoding + (" with BOM" if dialect.bom else "")
+
+
+def _header(table: _Table, header_row: int | None, expected: Sequence[str]) -> Header:
+    if header_row is None:
+        names = {name.strip() for name in expected}
+        return find_header(
+            table.rows, lambda text: text in names or recognise(text) == "entityId", where=table.where, named=names
+        )
+    for place, (number, _) in enumerate(table.rows):
+        if number == header_row:
+            return Header(place)
+    raise SheetError(
+        f"{table.where}: row {header_row} is blank or not there, so it cannot be the header; give another --header-row"
+    )
+
+
+def _columns(table: _Table, header: Header) -> list[int]:
+    """Return the columns that hold anything, header or cell; cells behind a CSV file's header row make no column."""
+    cells = table.rows[header.place][1]
+    named = {column for column, cell in enumerate(cells) if not is_blank(cell)}
+    end = len(cells) if table.dialect else 1 << 14
+    blank = [column for column in range(len(cells)) if column not in named]
+    for _, row in table.rows[header.place + 1 :]:
+        if blank:
+            named.update(column for column in blank if column < len(row) and not is_blank(row[column]))
+            blank = [column for column in blank if column not in named]
+        if len(row) > len(cells):
+            named.update(column for column in range(len(cells), min(len(row), end)) if not is_blank(row[column]))
+    return sorted(named)
+
+
+def _frame(table: _Table, header: Header) -> pd.DataFrame:
+    import numpy as np  # noqa: PLC0415  lazy: --help and version need no numpy
+    import pandas as pd  # noqa: PLC0415  lazy: nor pandas
+
+    number, cells = table.rows[header.place]
+    rows = table.rows[header.place + 1 :]
+    columns = _columns(table, header)
+    last = columns[-1] + 1
+    values = np.empty((len(rows), last), dtype=object)
+    values.fill("" if table.dialect else None)
+    for place, (_, row) in enumerate(rows):
+        values[place, : len(row)] = row[:last]
+    headers = [header_text(cells[column]) if column < len(cells) else "" for column in columns]
+    frame = pd.DataFrame(
+        values if len(columns) == last else values[:, columns],
+        index=pd.Index([place for place, _ in rows], dtype="int64"),
+        columns=pd.Index(headers, dtype=object),
+        dtype=object,
+    )
+    blank_rows = rows[-1][0] - number - len(rows)
+    frame.attrs["sheet"] = SheetSource(
+        path=str(table.path),
+        format=table.format,
+        tab=table.tab.tab.name if table.tab else None,
+        header_row=number,
+        letters=tuple(map(letter, columns)),
+        headers=tuple(headers),
+        encoding=_codec(table.dialect),
+        delimiter=table.dialect.delimiter if table.dialect else None,
+        blank_rows=blank_rows,
+        notes=(_summary(table, header, len(rows), blank_rows), *_header_notes(table, header), *table.notes),
+    )
+    frame.attrs["ragged"] = _ragged(rows, table.misquoted, len(cells), last) if table.dialect else {}
+    return frame
+
+
+def _codec(dialect: Dialect | None) -> str | None:
+    if dialect is None:
+        return None
+    return "utf-8-sig" if dialect.bom and dialect.encoding == "utf-8" else dialect.encoding
+
+
+def _ragged(rows: Rows, misquoted: Iterable[int], width: int, last: int) -> dict[int, int]:
+    """Return the rows of a CSV file that have other cells than the header: too few, or more with something in them."""
+    found = {
+        number: len(row)
+        for number, row in rows
+        if len(row) != width and (len(row) < last or any(not is_blank(cell) for cell in row[width:]))
+    }
+    stray = set(misquoted)
+    return found | {number: len(row) for number, row in rows if number in stray} if stray else found
+
+
+def _summary(table: _Table, header: Header, count: int, blank_rows: int) -> str:
+    tab = f"tab {table.tab.tab.name!r} ({table.tab.tab.number} of {table.tab.tabs}), " if table.tab else ""
+    skipped = f", {_counted(blank_rows, 'blank row')} skipped" if blank_rows else ""
+    return f"{tab}header in row {table.rows[header.place][0]}, {_counted(count, 'data row')}{skipped}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _header_notes(table: _Table, header: Header) -> list[str]:
+    notes = []
+    if header.guess:
+        number = table.rows[header.place][0]
+        notes.append(f"{header.guess}; row {number} was taken as one (--header-row N chooses another)")
+    if header.place:
+        notes.append(f"{_counted(header.place, 'row')} above the header left out")
+    return notes

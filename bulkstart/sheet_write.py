@@ -1,0 +1,88 @@
+"""A frame becomes a file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from bulkstart.errors import SheetError
+from bulkstart.sheet_layout import layout_of, table_of
+from bulkstart.sheet_write_csv import write_csv
+from bulkstart.sheet_write_xlsx import write_workbook
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
+
+
+def write_sheet(
+    results: pd.DataFrame, path: str | os.PathLike[str], *, source: str | os.PathLike[str] | None = None, safe_csv: bool = False
+) -> list[str]:
+    """Write a results frame, and return sentences for people about what could not be kept or had to be changed.
+
+    ``results`` has the analyst's own columns, then the six of ``model.RESULT_COLUMNS``. The format follows the name (``.csv``,
+    ``.tsv``, ``.txt``; ``.xlsx``, ``.xlsm``). ``source`` is the file that the frame was read from: title rows, blank rows and
+    columns stay in their places, a CSV file keeps its encoding, delimiter, quoting and line ends. Cells come from the frame.
+
+    No cell of the result columns can become a formula: in a CSV file a ``'`` stands before what could (``plain_text`` takes it
+    away again), in a workbook they are typed texts. ``safe_csv`` does the same to the analyst's own cells.
+
+    The file is written beside its place and then moved there, so that a crash leaves the old one or the new one.
+    Raises ``SheetError`` (no such folder, a name of another kind, too many rows) and ``OSError`` as it comes where the file
+    itself cannot be replaced, ``PermissionError`` above all: it is open in Excel.
+    """
+    target = Path(os.path.realpath(path))
+    kind = _KINDS.get(target.suffix.lower())
+    if kind is None:
+        raise SheetError(f"{path}: results are written as .xlsx, .csv, .tsv or .txt; give a name that ends so")
+    table = table_of(results)
+    layout = layout_of(results, table, Path(source) if source is not None else None, kind)
+    with _replacing(target) as file:
+        if kind == "csv":
+            notes = write_csv(file, table, layout, tabbed=target.suffix.lower() == ".tsv", safe=safe_csv)
+        else:
+            notes = write_workbook(file, table, layout, macros=target.suffix.lower() == ".xlsm")
+    return [*layout.notes, *notes]
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
+    """Give a new file in the target's folder; when all is well, make it durable and put it in the target's place."""
+    folder = target.parent
+    if not folder.is_dir():
+        raise SheetError(f"the folder {folder} does not exist; make it, or choose another with -o")
+    if target.is_dir():
+        raise SheetError(f"{target} is a folder; give the name of a file")
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(f"{target} is write-protected")
+    new = folder / f".{target.name[:100]}.{secrets.token_hex(6)}.tmp"
+    try:
+        descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
+    except PermissionError as error:
+        raise SheetError(f"the folder {folder} may not be written to; choose another with -o") from error
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the new name durable where the system can (Windows cannot)."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

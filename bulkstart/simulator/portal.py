@@ -1,0 +1,197 @@
+"""What the portal does, whatever the API that asks: templates, documents, running workflows, and what becomes of a start.
+
+Nothing here knows HTTP or Vibecode; native codes and texts are those of bitrix24-api 4.3. Times are arguments.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .codes import NO_DOCUMENT, SIMULTANEOUS
+from .parameters import effective
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .scenario import Running, Scenario, Template
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The portal's own no, before anything ran. ``denied``: no access; ``missing``: no such document."""
+
+    code: str
+    text: str
+    denied: bool = False
+    missing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A start that the portal accepts: how long it will run and live, and where it will break."""
+
+    template_id: int
+    entity_type: str
+    entity_id: int
+    run_seconds: float
+    life_seconds: float | None
+    broken_after: int | None = None
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Workflow:
+    """A workflow that was started. ``began`` and ``answered`` (end of the synchronous part) and ``ends`` are monotonic."""
+
+    id: str
+    template_id: int
+    entity_type: str
+    entity_id: int
+    started: float
+    began: float
+    answered: float
+    ends: float
+
+
+class Portal:
+    """The simulated Bitrix24 portal. Deterministic but for the times it is told."""
+
+    def __init__(self, scenario: Scenario, now: float, epoch: float) -> None:
+        self._scenario = scenario
+        self._templates = {template.id: template for template in scenario.templates}
+        self._existing = {kind: scenario.documents.existing(kind) for kind in ("deal", "lead", "contact", "company")}
+        self.readable = {kind: scenario.documents.readable(kind) for kind in self._existing}
+        self._workflows: dict[str, Workflow] = {}
+        self._on_document: dict[tuple[str, int], list[Workflow]] = {}
+        self._digits = random.Random(f"{scenario.seed}:ids")
+        self._last_id = 0
+        self._sweep_at = 1024
+        self.started = 0
+        for running in scenario.running:
+            self._keep(self._before(running, now, epoch))
+
+    # ------------------------------------------------------------------------------------------- starting
+
+    def judge(
+        self, template_id: int, entity_type: str, entity_id: float, *, now: float, clock: float, draw: int
+    ) -> Plan | Refusal:
+        """Whether a start would be accepted, in the order of the native checks; ``draw`` numbers the chance of this start."""
+        template = self._template(template_id, clock)
+        if template is None:
+            return Refusal("ERROR_WRONG_WORKFLOW_ID", "Template not found")
+        if entity_id != int(entity_id) or int(entity_id) not in self._existing[entity_type]:
+            wrong = self._scenario.switches.missing_entity == "localised"
+            return Refusal("", NO_DOCUMENT[self._scenario.language] if wrong else "Wrong DOCUMENT_ID!", missing=True)
+        if template.entity_type != entity_type:
+            return Refusal("", "Template type and DOCUMENT_ID mismatch!")
+        if int(entity_id) not in self.readable[entity_type]:
+            return Refusal("ACCESS_DENIED", "Access denied!", denied=True)
+        limit = self._scenario.limits.per_document
+        if limit and self._alive_on((entity_type, int(entity_id)), now) >= limit:
+            said = self._scenario.switches.limit_text
+            return Refusal("", SIMULTANEOUS[self._scenario.language].format(limit=limit) if said is None else said)
+        return self.plan(template_id, entity_type, int(entity_id), draw)
+
+    def plan(self, template_id: int, entity_type: str, entity_id: int, draw: int) -> Plan:
+        """How a start would run, without asking whether it may."""
+        template = self._templates.get(template_id)
+        if template is None:
+            return Plan(template_id, entity_type, entity_id, 0.0, 0.0)
+        run, life = template.run_seconds, template.life_seconds
+        if template.fails is None and run.low == run.high and (life is None or life.low == life.high):
+            return Plan(template_id, entity_type, entity_id, run.low, None if life is None else life.low)
+        chance = random.Random(f"{self._scenario.seed}:run:{draw}")
+        run_seconds, life_seconds = run.draw(chance.random), None if life is None else life.draw(chance.random)
+        fails = template.fails
+        if fails is None or not (
+            (fails.entities is None or entity_id in fails.entities)
+            and (fails.probability is None or chance.random() < fails.probability)
+        ):
+            return Plan(template_id, entity_type, entity_id, run_seconds, life_seconds)
+        return Plan(template_id, entity_type, entity_id, run_seconds, 0.0, broken_after=fails.at_step - 1, message=fails.message)
+
+    def commit(self, plan: Plan, now: float, epoch: float) -> Workflow:
+        """Let the start happen: the workflow exists from here on."""
+        self.started += 1
+        answered = now + plan.run_seconds
+        ends = float("inf") if plan.life_seconds is None else answered + plan.life_seconds
+        workflow = Workflow(self._new_id(epoch), plan.template_id, plan.entity_type, plan.entity_id, epoch, now, answered, ends)
+        if ends > now:
+            self._keep(workflow)
+        return workflow
+
+    def effective(self, template_id: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Tell what the portal makes of raw parameter values."""
+        template = self._templates.get(template_id)
+        return effective(template.definitions if template else {}, parameters, self._scenario.switches)
+
+    # -------------------------------------------------------------------------------------------- reading
+
+    def templates(self, clock: float) -> list[Template]:
+        return [template for template in self._scenario.templates if not self._gone(template, clock)]
+
+    def running(self, now: float) -> list[Workflow]:
+        """List what runs at this moment, newest change first."""
+        self._sweep(now)
+        while_running = self._scenario.switches.listed_while_running
+        seen = [item for item in self._workflows.values() if while_running or item.answered <= now]
+        return sorted(seen, key=lambda item: (self.modified(item, now), item.id), reverse=True)
+
+    def modified(self, workflow: Workflow, now: float) -> float:
+        """When the workflow last changed, seconds since 1970; moves with ``switches.modified_moves``."""
+        if not self._scenario.switches.modified_moves:
+            return workflow.started
+        steps = int((now - workflow.began) / (1 + sum(workflow.id.encode()) % 3))
+        return workflow.started + steps * (1 + sum(workflow.id.encode()) % 3)
+
+    def stop(self, workflow_id: str, now: float) -> bool:
+        """Stop a running workflow; ``False`` where none of that id runs."""
+        self._sweep(now)
+        workflow = self._workflows.pop(workflow_id, None)
+        if workflow is None:
+            return False
+        workflow.ends = now
+        return True
+
+    # ------------------------------------------------------------------------------------------- inwardly
+
+    def _template(self, template_id: int, clock: float) -> Template | None:
+        template = self._templates.get(template_id)
+        return None if template is None or not template.active or self._gone(template, clock) else template
+
+    def _gone(self, template: Template, clock: float) -> bool:
+        by_count = template.gone_after_starts is not None and self.started >= template.gone_after_starts
+        return by_count or (template.gone_after_seconds is not None and clock >= template.gone_after_seconds)
+
+    def _alive_on(self, document: tuple[str, int], now: float) -> int:
+        found = self._on_document.get(document)
+        if not found:
+            return 0
+        alive = [workflow for workflow in found if workflow.ends > now]
+        self._on_document[document] = alive
+        return len(alive)
+
+    def _keep(self, workflow: Workflow) -> None:
+        self._workflows[workflow.id] = workflow
+        self._on_document.setdefault((workflow.entity_type, workflow.entity_id), []).append(workflow)
+        if len(self._workflows) > self._sweep_at:
+            self._sweep(workflow.began)
+            self._sweep_at = max(1024, 2 * len(self._workflows))
+
+    def _sweep(self, now: float) -> None:
+        self._workflows = {name: item for name, item in self._workflows.items() if item.ends > now}
+        kept = ((document, [item for item in found if item.ends > now]) for document, found in self._on_document.items())
+        self._on_document = {document: found for document, found in kept if found}
+
+    def _new_id(self, epoch: float) -> str:
+        """Make an id in the style of PHP's uniqid: 14 hexadecimal digits, a dot, 8 digits (bitrix24-api 1.3)."""
+        self._last_id = max(self._last_id + 1, int(epoch * 1_000_000) % 2**24 if self._last_id == 0 else 0)
+        return f"{int(epoch):08x}{self._last_id % 2**24:06x}.{self._digits.randrange(10**8):08d}"
+
+    def _before(self, running: Running, now: float, epoch: float) -> Workflow:
+        ends = float("inf") if running.life_seconds is None else now + running.life_seconds
+        began, started = now - running.started_seconds_ago, epoch - running.started_seconds_ago
+        name = self._new_id(started)
+        return Workflow(name, running.template_id, running.entity_type, running.entity_id, started, began, began, ends)

@@ -1,0 +1,301 @@
+"""Scenarios: what a sandbox portal is, read strictly from JSON (SCENARIOS.md is the reference)."""
+
+# ruff: noqa: RUF009  a field declared with given() is a dataclass field, not a shared default
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .default import DEFAULT, TEMPLATES
+from .documents import ENTITY_TYPES, Documents, IdSet, ids
+from .faults import Rule
+from .reading import (
+    Kind,
+    ScenarioError,
+    Span,
+    anything,
+    choice,
+    either,
+    flag,
+    given,
+    integer,
+    listing,
+    number,
+    optional,
+    read,
+    section,
+    shown,
+    span,
+    text,
+)
+from .switches import Switches
+
+if TYPE_CHECKING:
+    import os
+
+PREFIXES = ("vibe_api_", "vibe_app_", "vibe_live_")
+CLASSES = {
+    "deal": "CCrmDocumentDeal",
+    "lead": "CCrmDocumentLead",
+    "contact": "CCrmDocumentContact",
+    "company": "CCrmDocumentCompany",
+}
+_MOMENT = optional(number())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalName:
+    domain: str | None = given(text, None)
+    name: str | None = given(text, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Me:
+    answer: str = given(choice("complete", "malformed", "not_json", "not_found", "hang"), "complete")
+    requests_per_second: float | str | None = given(optional(number(0, above=True)), "the true one")
+    portal_form: str = given(choice("object", "string"), "object")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    key: str = given(text)
+    state: str = given(choice("valid", "invalid", "expired"), "valid")
+    session: str | None = given(text, None)
+    session_expires_after_seconds: float | None = given(_MOMENT, None)
+    session_expires_after_starts: int | None = given(optional(integer()), None)
+    renewable: bool = given(flag, False)
+    pending_polls: int = given(integer(), 0)
+    expires_after_seconds: float | None = given(_MOMENT, None)
+    expires_after_starts: int | None = given(optional(integer()), None)
+    tokens: bool = given(flag, True)
+    scopes: tuple[str, ...] = given(listing(text), ("bizproc", "crm"))
+    read_only: bool = given(flag, False)
+    allowed_ips: tuple[str, ...] | None = given(optional(listing(text)), None)
+    requests_per_second: float | None = given(optional(number(0, above=True)), None)
+
+    def __post_init__(self) -> None:
+        if not self.key.startswith(PREFIXES):
+            raise ValueError(f"'key' must begin with one of {', '.join(PREFIXES)}")
+        if self.session is not None and self.kind != "vibe_app_":
+            raise ValueError("'session' is allowed for vibe_app_ keys only")
+
+    @property
+    def kind(self) -> str:
+        return next(prefix for prefix in PREFIXES if self.key.startswith(prefix))
+
+    @property
+    def first_session(self) -> str | None:
+        return (self.session or "vibe_session_sandbox") if self.kind == "vibe_app_" else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fails:
+    at_step: int = given(integer(1))
+    steps: int = given(integer(1))
+    message: str = given(text)
+    entities: IdSet | None = given(ids, None)
+    probability: float | None = given(number(0, 1), None)
+
+    def __post_init__(self) -> None:
+        if self.at_step > self.steps:
+            raise ValueError("'at_step' must not be above 'steps'")
+
+
+def _document_type(value: Any) -> str:
+    for entity_type in ENTITY_TYPES:
+        if value in (entity_type, ["crm", CLASSES[entity_type], entity_type.upper()]):
+            return entity_type
+    raise ValueError(
+        f'must be one of {", ".join(ENTITY_TYPES)} or a triple such as ["crm", "CCrmDocumentDeal", "DEAL"], not {shown(value)}'
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    id: int = given(integer(1))
+    name: str | None = given(text, None)
+    entity_type: str = given(_document_type, "deal", name="documentType")
+    parameters: Any = given(anything, ())
+    auto_execute: int = given(choice(0, 1, 2, 3), 0, name="autoExecute")
+    active: bool = given(flag, True)
+    modified: str = given(text, "2026-08-01T10:00:00+03:00")
+    run_seconds: Span = given(span, Span(0.0, 0.0))
+    life_seconds: Span | None = given(optional(span), Span(0.0, 0.0))
+    gone_after_starts: int | None = given(optional(integer()), None)
+    gone_after_seconds: float | None = given(_MOMENT, None)
+    fails: Fails | None = given(optional(section(Fails)), None)
+
+    def __post_init__(self) -> None:
+        if self.parameters is not None and not isinstance(self.parameters, dict | list | tuple):
+            raise ValueError("'parameters' must be an object, [] or null")
+        if self.parameters and not all(isinstance(item, dict) for item in self.definitions.values()):
+            raise ValueError("'parameters' must map each name to an object with Name, Type, …")
+
+    @property
+    def definitions(self) -> Mapping[str, Any]:
+        return self.parameters if isinstance(self.parameters, dict) else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    template_id: int = given(integer(1), name="templateId")
+    entity_type: str = given(choice(*ENTITY_TYPES), name="entityType")
+    entity_id: int = given(integer(1), name="entityId")
+    started_seconds_ago: float = given(number(), 3600.0)
+    life_seconds: float | None = given(_MOMENT, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    at: float = given(number())
+    rate: float | None = given(number(0, above=True), None)
+    burst: float | None = given(number(1), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foreign:
+    start: float = given(number(), name="from")
+    end: float | None = given(_MOMENT, None, name="to")
+    rate: float = given(number(0, above=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortalLimit:
+    rate: float = given(number(0, above=True))
+    burst: float = given(number(1))
+    refusal: str = given(choice("RATE_LIMITED", "BITRIX_UNAVAILABLE"), "RATE_LIMITED")
+    retry_after: float | str = given(either(number(), "exact"), 2.0)
+    retry_after_header: bool = given(flag, True)
+    retry_after_body: bool = given(flag, True)
+    changes: tuple[Change, ...] = given(listing(section(Change)), ())
+    foreign: tuple[Foreign, ...] = given(listing(section(Foreign)), ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformLimit:
+    requests: int = given(integer(1), 300)
+    seconds: float = given(number(0, above=True), 60.0)
+    headers: bool = given(flag, True)
+    reset: str = given(choice("epoch", "seconds"), "epoch")
+    retry_after_header: bool = given(flag, True)
+    retry_after_body: bool = given(flag, True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    parallel: int = given(integer(1))
+    seconds: float = given(number(), 30.0)
+    timed_out: str = given(choice("drop", "run"), "run")
+    retry_after: float | None = given(_MOMENT, 5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operating:
+    seconds: float = given(number(0, above=True), 480.0)
+    window: float = given(number(0, above=True), 600.0)
+    answer: str = given(choice("BITRIX_ERROR", "RATE_LIMITED"), "BITRIX_ERROR")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    portal: PortalLimit | None = given(optional(section(PortalLimit)), None)
+    platform: PlatformLimit | None = given(optional(section(PlatformLimit)), None)
+    queue: Queue | None = given(optional(section(Queue)), None)
+    per_document: int = given(integer(), 2)
+    operating: Operating | None = given(optional(section(Operating)), None)
+    body_bytes: int = given(integer(1), 1_048_576)
+    header_bytes: int = given(integer(256), 32_768)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorLoop:
+    warn_after: int = given(integer(1), 3)
+    after: int = given(integer(1), 5)
+    every: int = given(integer(), 10)
+    same: str = given(choice("request", "endpoint"), "request")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    idle_close_seconds: float | None = given(_MOMENT, None)
+    idle_close_with: str = given(choice("fin", "rst"), "fin")
+    max_requests: int | None = given(optional(integer(1)), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    start: float = given(number(), name="from")
+    end: float = given(number(), name="to")
+
+    def __post_init__(self) -> None:
+        if self.start >= self.end:
+            raise ValueError("'from' must be before 'to'")
+
+
+def _some(kind: Kind[tuple[Any, ...]]) -> Kind[tuple[Any, ...]]:
+    def at_least_one(value: Any) -> tuple[Any, ...]:
+        found = kind(value)
+        if not found:
+            raise ValueError("must hold at least one entry")
+        return found
+
+    return at_least_one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One portal: everything that decides what it does and what its clients see."""
+
+    comment: str = given(text, "")
+    seed: int = given(integer(-(2**63)), 1)
+    language: str = given(choice("en", "ru"), "en")
+    portal: PortalName | None = given(
+        optional(section(PortalName)), PortalName(domain="sandbox.bitrix24.example", name="Sandbox")
+    )
+    me: Me = given(section(Me), Me())
+    keys: tuple[Key, ...] = given(_some(listing(section(Key))), (Key(key="vibe_api_sandbox_0123456789"),))
+    templates: tuple[Template, ...] = given(listing(section(Template)), listing(section(Template))(TEMPLATES))
+    documents: Documents = given(section(Documents), Documents())
+    running: tuple[Running, ...] = given(listing(section(Running)), ())
+    limits: Limits = given(section(Limits), Limits())
+    error_loop: ErrorLoop | None = given(optional(section(ErrorLoop)), None)
+    connections: Connections = given(section(Connections), Connections())
+    outages: tuple[Outage, ...] = given(listing(section(Outage)), ())
+    faults: tuple[Rule, ...] = given(listing(section(Rule)), ())
+    switches: Switches = given(section(Switches), Switches())
+
+    def __post_init__(self) -> None:
+        for name, found in (
+            ("keys", [key.key for key in self.keys]),
+            ("templates", [template.id for template in self.templates]),
+        ):
+            if len(set(found)) < len(found):
+                raise ValueError(f"{name}: an entry stands there twice")
+
+
+def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"a key stands twice in one object: {next(name for name in names if names.count(name) > 1)!r}")
+    return found
+
+
+def load(scenario: str | os.PathLike[str] | Mapping[str, Any] | None = None) -> Scenario:
+    """Read a scenario from a file, a mapping, or (``None``) the default one. Raises ScenarioError with one sentence."""
+    if scenario is None:
+        return read(Scenario, DEFAULT, "the default scenario")
+    if isinstance(scenario, Mapping):
+        return read(Scenario, json.loads(json.dumps(scenario)), "the scenario")
+    path = Path(scenario)
+    try:
+        parsed = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_no_twins)
+    except OSError as error:
+        raise ScenarioError(f"{path}: the scenario file cannot be read ({error.strerror}).") from None
+    except ValueError as error:
+        raise ScenarioError(f"{path}: not a JSON file in UTF-8, or not a fit one ({error}).") from None
+    return read(Scenario, parsed, str(path))
