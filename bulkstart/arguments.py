@@ -119,6 +119,19 @@ def _start_options(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="stop at more than P %% errors in the last 50 rows; 0 = off (default: 20)",
     )
+    group.add_argument(
+        "--per-document",
+        type=int,
+        default=2,
+        metavar="N",
+        help="at most N running workflows on one entity; further rows wait; 0 = off (default: 2)",
+    )
+    group.add_argument(
+        "--reconcile",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="settle doubts when the run ends (not in this version)",
+    )
     group.add_argument("--deadline", type=float, metavar="SECONDS", help="stop taking new rows after this long")
     group.add_argument(
         "--timeout",

@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Protocol
 from bulkstart.errors import JournalError
 from bulkstart.forecast import Forecast, forecast
 from bulkstart.gateways.vibecode import body_of
+from bulkstart.gate import Gate
 from bulkstart.halts import Halts
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, View
+from bulkstart.lanes import Lanes
 from bulkstart.model import Answer, HttpCall, Lost, Outcome, Problem, SheetSource, Status, Template
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
-from bulkstart.preflight import QUESTION_SECONDS, Met, limits_of, list_templates, meet, with_templates
+from bulkstart.preflight import QUESTION_SECONDS, Met, count_running, limits_of, list_templates, meet, with_templates
 from bulkstart.question import Question, canary_text
 from bulkstart.recorder import Recorder
 from bulkstart.results import completed, counts, exit_code, invalid_outcomes, results_frame
@@ -218,15 +220,17 @@ class Job:
             recorder = Recorder(partial(journal.record, run_id), writer)
             halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
             deadline = self._now() + (options.deadline or math.inf)
+            gate = Gate(throttle, max_unknown=options.max_unknown, deadline=deadline)
+            sweep = partial(count_running, self._portal, line.send, throttle)
             self._runner = runner = Runner(
                 self._portal.gateway,
                 line.send,
                 recorder,
-                throttle,
+                gate,
                 settle,
                 halts=halts,
-                max_unknown=options.max_unknown,
-                deadline=deadline,
+                lanes=Lanes(options.per_document),
+                sweep=sweep,
             )
             if self._interrupted:
                 runner.drain(INTERRUPTED)
@@ -283,7 +287,7 @@ class Job:
             await runner.run(lanes(first))
             if runner.stop is None:
                 shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
-                durations = runner.tally.durations
+                durations = runner.gate.durations
                 mean = sum(durations) / len(durations) if durations else None
                 cast = forecast(len(rest), limits, seconds_per_start=mean, in_flight=self._options.max_unknown)
                 if not self._front.ask(canary_text(shown, durations, len(rest), cast)):

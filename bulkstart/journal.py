@@ -181,12 +181,15 @@ class Journal:
         fields = """key, portal, starts.template_id, starts.entity_type, starts.entity_id, campaign, state, run_id, workflow_id,
                     error_code, error_message, sent_at"""
         for entry in self._db.execute(f"SELECT {fields} FROM starts {clause}", arguments):  # noqa: S608  clauses are literals of this file
-            *intent, stored, run_id, workflow_id, code, message, sent_at = entry
+            key, portal, template_id, entity_type, entity_id, campaign, stored, run_id, workflow_id, code, message, sent_at = (
+                entry
+            )
             state = State(stored)
             live = state in UNFINISHED and alive[run_id]
             if state is State.SENDING and not live:
                 state, code, message = State.IN_DOUBT, "CRASHED", CRASHED
-            yield Held(*intent, state, run_id, live, workflow_id, code, message, sent_at)
+            document = (template_id, entity_type, entity_id)
+            yield Held(key, portal, *document, campaign, state, run_id, live, workflow_id, code, message, sent_at)
 
     def _together(self, keys: Sequence[str]) -> frozenset[tuple[str, str]]:
         """Pairs (key of a sibling, asked key) that stood together in the sheet of one run."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
 from bulkstart.errors import UsageError
-from bulkstart.model import ENTITY_TYPES
 
 
 class StartOptions(TypedDict, total=False):
@@ -33,6 +32,8 @@ class StartOptions(TypedDict, total=False):
     halt_doubts: int
     halt_same: int
     halt_percent: float
+    per_document: int
+    reconcile: bool | None
     campaign: str
     allow_changed: bool
     journal: str | os.PathLike[str] | None
@@ -62,6 +63,8 @@ class Options:
     halt_doubts: int = 3
     halt_same: int = 5
     halt_percent: float = 20.0
+    per_document: int = 2
+    reconcile: bool | None = None
     campaign: str = ""
     allow_changed: bool = False
     journal: str | os.PathLike[str] | None = None
@@ -73,13 +76,13 @@ class Options:
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
                 raise UsageError(f"{_shown(name)} must be a positive number, not {value!r}")
-        for name in ("canary", "halt_doubts", "halt_same", "halt_percent"):
+        for name in ("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise UsageError(f"{_shown(name)} must be 0 (off) or more, not {getattr(self, name)!r}")
         if self.burst is not None and self.burst < 1:
             raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
-        if self.entity_type is not None and self.entity_type.strip().lower() not in ENTITY_TYPES:
-            raise UsageError(f"--entity-type {self.entity_type!r} is not one of {', '.join(ENTITY_TYPES)}")
+        if self.reconcile:
+            raise UsageError("--reconcile: this version cannot settle doubts yet; look at the rows in doubt in the portal")
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
         if self.batch not in ("auto", "off", 1, "1"):

@@ -117,6 +117,12 @@ class _Making:
         previous = self.previous(row.position)
         if held is not None:
             self.by_journal(row, key, request, held)
+        elif previous is not None and previous.error_code == "foreign-result":
+            self.problem(
+                row,
+                "foreign-result",
+                f"still as before ({previous.error_message}); clear its six result cells once it is settled",
+            )
         elif previous is not None and (previous.workflow_id or previous.status in (Status.STARTED, Status.ALREADY_STARTED)):
             self.by_word(row, key, request, previous)
         elif previous is not None and previous.status == Status.IN_DOUBT:

@@ -6,6 +6,7 @@ Questions change nothing on the portal, so they are asked again where an answer 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -163,3 +164,18 @@ def with_templates(met: Met, templates: tuple[Template, ...] | None, why: str) -
         note = f"the portal gives no template list ({why}): parameters cannot be checked; only param:NAME, --map and --set make parameters"
         return replace(met, notes=(*met.notes, note))
     return replace(met, templates=templates)
+
+
+async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Counter[tuple[str, int]] | None:
+    """How many workflows run on each document, by one sweep of the running list; ``None`` where it cannot be read."""
+    seen: dict[str, tuple[str, int] | None] = {}
+    for _ in range(LAST_PAGE):
+        answer = await asked(send, portal.gateway.running_call(len(seen)), throttle, lambda got: _busy(portal, got))
+        page = portal.gateway.read_running(answer) if isinstance(answer, Answer) else None
+        if page is None:
+            return None
+        fresh = {running.workflow_id: running.document for running in page if running.workflow_id not in seen}
+        if not fresh:
+            break
+        seen |= fresh
+    return Counter(document for document in seen.values() if document is not None)

@@ -46,7 +46,7 @@ class Bar:
 
     def _told(self) -> str:
         now = time.monotonic()
-        state = self._runner.throttle.state(now)
+        state = self._runner.gate.throttle.state(now)
         parts = [f"{state.rate:.1f}/s allowed"]
         if state.held_until > now:
             parts.append(f"held {state.held_until - now:.0f} s")

@@ -11,29 +11,33 @@ import math
 import random
 import re
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from bulkstart.errors import JournalError
+from bulkstart.gate import Gate
 from bulkstart.gateways import Gateway
 from bulkstart.halts import Halts
 from bulkstart.journal_view import Note
+from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
 from bulkstart.retry import Final, Stop, decide, lost_verdict
 from bulkstart.states import Event
-from bulkstart.throttle import Throttle
 
 Send = Callable[[HttpCall], Awaitable[Answer | Lost]]
 Settle = Callable[[Outcome], None]
 
-FIRST_IN_FLIGHT = 4
-NO_CONNECTION = 300.0
-"""Seconds without one connection after which a run stops (interface.md, --deadline)."""
-NO_SUCCESS = 1800.0
-"""Seconds without one success after which a run stops (interface.md, --deadline)."""
+Sweep = Callable[[], Awaitable[Mapping[Document, int] | None]]
+"""Counts the workflows that run on each document; ``None``: the list cannot be read."""
+
+SWEEP_SECONDS = 10.0
+DOCUMENT_WAIT = 600.0
+"""Seconds that a row waits for room on its document after everything else has ended (interface.md, --per-document)."""
+LIMIT_TEXT = (
+    "as many workflows run on this entity as --per-document allows, or the running list cannot be read; run the sheet again later"
+)
 _WARNING_PAUSE = 10.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _LONGEST_TEXT = 500
@@ -49,7 +53,6 @@ def inert(text: str) -> str:
 class Tally:
     """What a run measured of itself: for the bar, the canary's report and the forecast. Seconds throughout."""
 
-    durations: list[float] = field(default_factory=list)
     templates: set[int] = field(default_factory=set)
     ids: dict[str, object] = field(default_factory=dict)
     connected: int = 0
@@ -61,30 +64,33 @@ class Runner:
     """One run. ``settle`` hears each outcome once; rows it never heard of were not attempted, for the reason in ``stop``."""
 
     def __init__(
-        self, gateway: Gateway, send: Send, recorder: Recorder, throttle: Throttle, settle: Settle, *,
-        halts: Halts, max_unknown: int = 10, deadline: float = math.inf, chance: Callable[[], float] = random.random,
+        self, gateway: Gateway, send: Send, recorder: Recorder, gate: Gate, settle: Settle, *,
+        halts: Halts, lanes: Lanes | None = None, sweep: Sweep | None = None, chance: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
-        self.stop: Stop | None = None
+        self.gate = gate
         self.tally = Tally()
         self.attempts: dict[int, int] = {}
-        self.throttle = throttle
-        self.on_wire = 0
         self._gateway, self._send, self._recorder, self._tell = gateway, send, recorder, settle
-        self._halts, self._max_unknown, self._deadline, self._chance = halts, max_unknown, deadline, chance
-        self._queue: deque[list[Ready]] = deque()
+        self._halts, self._sweep, self._chance = halts, sweep, chance
+        self._lanes = Lanes() if lanes is None else lanes
+        self._sweeping = asyncio.Lock()
+        self._swept, self._idle_since = -math.inf, math.inf
         self._gone: dict[int, Refused] = {}
-        self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
-        self._last_success = self._unreachable_since = math.inf
         self._warned = -math.inf
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
 
-    async def run(self, lanes: Iterable[list[Ready]]) -> None:
+    @property
+    def stop(self) -> Stop | None:
+        """Why the run stops before its end, if it does."""
+        return self.gate.stop
+
+    async def run(self, lanes: Iterable[Iterable[Ready]]) -> None:
         """Start the rows of ``lanes``; returns when all are settled, or when the run has drained."""
-        self._queue = deque(lanes)
-        self._last_success, self._unreachable_since = self._now(), math.inf
-        self._workers = [asyncio.create_task(self._work()) for _ in range(min(self._max_unknown, len(self._queue)))]
+        self._lanes.fill(lanes)
+        self.gate.begin()
+        self._idle_since = math.inf
+        self._workers = [asyncio.create_task(self._work()) for _ in range(min(self.gate.max_unknown, len(self._lanes)))]
         if self._workers:
             await asyncio.wait(self._workers)
         for worker in self._workers:
@@ -96,8 +102,7 @@ class Runner:
 
     def drain(self, stop: Stop) -> None:
         """Take no more rows; those on the wire finish. The first reason stays."""
-        self.stop = self.stop or stop
-        self._changed.set()
+        self.gate.drain(stop)
 
     def abandon(self, stop: Stop) -> None:
         """Do not wait for rows on the wire either: they end in doubt."""
@@ -105,19 +110,49 @@ class Runner:
         for worker in self._workers:
             worker.cancel()
 
-    # ---------------------------------------------------------------------------------------------------- rows
+    # --------------------------------------------------------------------------------------------------- lanes
 
     async def _work(self) -> None:
-        while self._queue and self.stop is None:
-            for ready in self._queue.popleft():
-                if self.stop is not None:
-                    return
-                try:
-                    await self._row(ready)
-                except JournalError as error:
-                    self.drain(Stop("RUN_STOPPED", str(error), 6))
-                except Exception as error:  # noqa: BLE001  a fault of ours: the other rows must still drain and be told
-                    self._fault(ready, error)
+        while self.stop is None:
+            if self._lanes.waiting and self.gate.now() >= self._swept + SWEEP_SECONDS:
+                await self._look()
+            lane = self._lanes.take()
+            if lane is not None:
+                self._idle_since = math.inf
+                await self._walk(lane)
+            elif self._lanes.waiting:
+                await self.gate.sleep(max(0.1, self._swept + SWEEP_SECONDS - self.gate.now()))
+            else:
+                return
+
+    async def _walk(self, lane: Lane) -> None:
+        """The rows of one document, one after the other, as long as there is room on it."""
+        while lane and self.stop is None and self._lanes.has_room(lane[0].request.document):
+            ready = lane.popleft()
+            try:
+                await self._row(ready)
+            except JournalError as error:
+                self.drain(Stop("RUN_STOPPED", str(error), 6))
+            except Exception as error:  # noqa: BLE001  a fault of ours: the other rows must still drain and be told
+                self._fault(ready, error)
+        self._lanes.put_back(lane)
+
+    async def _look(self) -> None:
+        """One sweep of the running list for all lanes that wait; what cannot be looked up, or waits too long, is not attempted."""
+        async with self._sweeping:
+            now = self.gate.now()
+            if now < self._swept + SWEEP_SECONDS:
+                return
+            self._swept = now
+            running = await self._sweep() if self._sweep else None
+            self._swept = self.gate.now()
+            if running is not None and (self._lanes.swept(running) or self.gate.on_wire):
+                return
+            self._idle_since = min(self._idle_since, now)
+            if running is None or now - self._idle_since >= DOCUMENT_WAIT:
+                self._lanes.take()
+                for ready in self._lanes.given_up():
+                    await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "DOCUMENT_LIMIT", LIMIT_TEXT))
 
     def _fault(self, ready: Ready, error: Exception) -> None:
         """A fault of this program: the row is in doubt if it may have left, the run drains and ends with exit code 1."""
@@ -130,7 +165,7 @@ class Runner:
         """One row, again and again until it is settled or the run stops."""
         unsent, others = 0, self.tally.connected
         while ready.request.template_id not in self._gone:
-            if (ticket := await self._slot()) is None:
+            if (ticket := await self.gate.slot()) is None:
                 return
             sent = await self._attempt(ready, ticket)
             if sent is None:
@@ -154,9 +189,7 @@ class Runner:
             if isinstance(step, Stop):
                 self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
                 return
-            until = self._now() + step.delay
-            while self.stop is None and self._now() < until:
-                await self._pause(until)
+            await self.gate.sleep(step.delay)
         gone = self._gone[ready.request.template_id]
         outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", gone.code, gone.message, self.attempts.get(ready.position, 0))
         await self._settled(None, outcome)
@@ -176,11 +209,10 @@ class Runner:
             sent_at = time.time()
             return await self._exchange(ready, ticket), sent_at
         finally:
-            self.on_wire -= 1
-            self._changed.set()
+            self.gate.back()
 
     async def _exchange(self, ready: Ready, ticket: int) -> Verdict:
-        began = self._now()
+        began = self.gate.now()
         attempts = self.attempts.get(ready.position, 0)
         self.attempts[ready.position] = attempts + 1
         try:
@@ -190,18 +222,18 @@ class Runner:
             self._left_over.append(Note(ready.key, Event.LOSE, error_code="ABANDONED", error_message=text))
             self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1))
             raise
-        now = self._now()
+        now = self.gate.now()
         if isinstance(answer, Lost):
             verdict = lost_verdict(answer)
-            self.throttle.answered(ticket, now, jitter=self._chance())
+            self.gate.throttle.answered(ticket, now, jitter=self._chance())
             if not answer.left:
                 self.attempts[ready.position] = attempts
-                self._not_connected(now)
+                self.gate.not_connected()
                 return verdict
         else:
             verdict = self._gateway.read_start([ready.request], answer)[0]
             self._heard(answer, verdict, ticket, now)
-        self._unreachable_since = math.inf
+        self.gate.connected()
         self.tally.connected += 1
         return self._checked(ready, verdict, now - began)
 
@@ -210,11 +242,11 @@ class Runner:
         throttled = isinstance(verdict, Busy) and verdict.throttled
         after = verdict.after if isinstance(verdict, Busy) else None
         hint = self._gateway.read_hint(answer, time.time())
-        self.throttle.answered(ticket, now, throttled=throttled, after=after, hint=hint, jitter=self._chance())
+        self.gate.throttle.answered(ticket, now, throttled=throttled, after=after, hint=hint, jitter=self._chance())
         self.tally.throttled += throttled
         if (warning := self._gateway.read_warning(answer)) and now - self._warned >= _WARNING_PAUSE:
             self._warned = now
-            self.throttle.slow_down(0.5, now)
+            self.gate.throttle.slow_down(0.5, now)
             self.tally.warnings.append(inert(warning))
 
     def _checked(self, ready: Ready, verdict: Verdict, seconds: float) -> Verdict:
@@ -228,14 +260,8 @@ class Runner:
             )
         self.tally.ids[verdict.workflow_id] = ready.label
         self.tally.templates.add(ready.request.template_id)
-        self.tally.durations.append(seconds)
-        self._last_success = self._now()
+        self.gate.succeeded(seconds)
         return verdict
-
-    def _not_connected(self, now: float) -> None:
-        self._unreachable_since = min(self._unreachable_since, now)
-        if now - self._unreachable_since >= NO_CONNECTION:
-            self.drain(Stop("UNREACHABLE", f"the portal could not be reached for {NO_CONNECTION / 60:.0f} minutes", 6))
 
     async def _final(self, ready: Ready, verdict: Verdict, step: Final, sent_at: float) -> None:
         code, message = inert(step.code), inert(step.message)
@@ -245,6 +271,8 @@ class Runner:
         outcome = Outcome(ready.position, step.status, step.workflow_id, code, message, attempts, when(at))
         if isinstance(verdict, Refused) and verdict.template_gone:
             self._gone[ready.request.template_id] = Refused(code, message)
+        if step.status in (Status.STARTED, Status.IN_DOUBT):
+            self._lanes.may_run(ready.request.document)
         await self._settled(note, outcome)
         if stop := self._halts.told(outcome):
             self.drain(stop)
@@ -255,44 +283,3 @@ class Runner:
             await self._recorder.record(note, outcome)
         finally:
             self._tell(outcome)
-
-    # ---------------------------------------------------------------------------------------------------- time
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-    @property
-    def _in_flight(self) -> int:
-        """As few as rate × measured duration needs, from 4, never above ``max_unknown``."""
-        recent = sorted(self.tally.durations[-20:])
-        slow = recent[int(len(recent) * 0.8)] if recent else 0.0
-        wanted = math.ceil(self.throttle.state(self._now()).rate * slow * 1.25) + 1
-        return min(self._max_unknown, max(FIRST_IN_FLIGHT, wanted))
-
-    async def _slot(self) -> int | None:
-        """Wait until one more request may leave; ``None`` where the run stops first."""
-        async with self._turn:
-            while self.stop is None:
-                now = self._now()
-                leave = self.throttle.next_leave(now) if self.on_wire < self._in_flight else math.inf
-                if now >= self._deadline:
-                    self.drain(Stop("DEADLINE", "the deadline has passed", 6))
-                elif now - self._last_success >= NO_SUCCESS:
-                    self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
-                elif leave <= now:
-                    self.on_wire += 1
-                    return self.throttle.leave(now)
-                else:
-                    await self._pause(min(leave, self._deadline, self._last_success + NO_SUCCESS))
-        return None
-
-    async def _pause(self, until: float) -> None:
-        """Sleep until ``until`` or until something changes."""
-        while self.stop is None and (left := until - self._now()) > 0:
-            self._changed.clear()
-            try:
-                await asyncio.wait_for(self._changed.wait(), None if math.isinf(left) else left)
-            except TimeoutError:
-                return
-            return

@@ -82,7 +82,7 @@ def _read_workbook(file: Path, tab: str | int | None, encoding: str | None, deli
     unused = [name for name, value in (("--encoding", encoding), ("--delimiter", delimiter)) if value]
     notes = [f"{' and '.join(unused)} mean nothing for a workbook"] if unused else []
     if found.hidden:
-        notes.append(f"{len(found.hidden)} hidden rows (a filter, perhaps) are rows like the others")
+        notes.append(f"{_counted(len(found.hidden), 'hidden row')} (a filter, perhaps), taken like the others")
     return _Table(file, found.rows, "xlsx", tuple(notes), tab=found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bulkstart.checks import Checked, CheckOptions, check_frame
@@ -60,4 +60,13 @@ def problems_of(sheet: Sheet, plan: Plan, options: Options) -> tuple[Problem, ..
     """All problems in the order of the sheet; those of rows behind ``--limit`` are nobody's concern now."""
     end = options.limit or math.inf
     found = [problem for problem in sheet.checked.problems if problem.position is None or problem.position < end]
-    return tuple(sorted((*found, *plan.problems), key=lambda problem: -1 if problem.position is None else problem.position))
+    found += [replace(problem, column=_letter(sheet, problem.code)) for problem in plan.problems]
+    return tuple(sorted(found, key=lambda problem: -1 if problem.position is None else problem.position))
+
+
+def _letter(sheet: Sheet, code: str) -> str | None:
+    """The column to look at for a problem that the plan found: the id it is about."""
+    columns = sheet.checked.column_map
+    if code == "foreign-result":
+        return columns.results["workflowId"].letter if columns.results else None
+    return columns.entity_id.column.letter if columns.entity_id else None

@@ -30,6 +30,7 @@ FIRST_CUT = 0.4  # part taken from the rate at the first refusal
 CUT = 0.06  # part by which a learned rate stays below what got through
 CONVEX = 0.2  # how steeply the rate passes beyond what got through
 STEP_REQUESTS, STEP_SECONDS, STEP_HOLDS = 60, 15.0, 10.0  # what one step back to that level takes, whichever is most
+CALM = 4.0
 WIDEST_CUT = 3.0  # one episode never divides the rate by more
 
 
@@ -145,6 +146,7 @@ class _Pace:
         self.cap = limits.safe_rate if limits.stated else math.inf
         self.rate = limits.safe_rate
         self.level, self.step, self.depth, self.held = math.inf, 0.0, FIRST_CUT, 0.0
+        self.calm=1.0
         self.refused_now, self.episodes = 0, 0
         self._first: tuple[int, float] | None = None  # ticket and instant at which the latest episode began
 
@@ -159,7 +161,7 @@ class _Pace:
             return
         requests = STEP_REQUESTS * max(1, self.refused_now)
         seconds = max(STEP_SECONDS, STEP_HOLDS * self.held)
-        self.step += min(1 / requests, 1 / (self.rate * seconds))
+        self.step += min(1 / requests, 1 / (self.rate * seconds)) / (self.calm if self.step < 1 else 1.0)
         bend = self.depth if self.step < 1 else CONVEX
         self.rate = min(self.cap, self.level * (1 + bend * (self.step - 1) ** 3))
 
@@ -169,8 +171,10 @@ class _Pace:
         if self._first is None:
             self.fall_to(reached, FIRST_CUT)
         elif self.step >= 1:
+            self.calm = min(CALM, self.calm * 2)
             self.fall_to(math.sqrt(self.level * reached), CUT)
         else:
+            self.calm = max(1.0, self.calm / 2)
             through = ticket - self._first[0] - self.refused_now
             bears = through / max(left - self._first[1], 1e-3)
             self.fall_to(math.sqrt(reached * min(max(bears, reached / WIDEST_CUT**2), reached)), CUT)

@@ -159,10 +159,14 @@ def test_an_illegal_step_raises_and_changes_nothing_of_its_commit(journal):
 
 
 def test_a_claim_that_fails_leaves_nothing_behind(journal, other):
-    with pytest.raises(RuntimeError), journal.claiming() as claim:
-        claim.open_run(entry("run-1", 1), [(0, "2", key_of(ask()))])
-        claim.take("run-1", PORTAL, "", [(key_of(ask()), ask(), None)])
-        raise RuntimeError
+    def fail():
+        with journal.claiming() as claim:
+            claim.open_run(entry("run-1", 1), [(0, "2", key_of(ask()))])
+            claim.take("run-1", PORTAL, "", [(key_of(ask()), ask(), None)])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert look(other, ask()).held == {}
     assert other.runs() == []
     assert positions(begin(other, "run-2", ask())) == [0]
@@ -318,7 +322,11 @@ def test_a_killed_process_leaves_its_wire_in_doubt_and_the_rest_to_be_taken_over
 
 def test_a_finished_run_counts_its_rows_by_what_they_were_told(journal):
     begin(journal, "run-1", ask(1), ask(2), ask(3), at=5.0)
-    settled = [Outcome(0, Status.STARTED, "w.1", attempts=1), Outcome(1, Status.REFUSED, "", "X", "why"), Outcome(2, Status.IN_DOUBT)]
+    settled = [
+        Outcome(0, Status.STARTED, "w.1", attempts=1),
+        Outcome(1, Status.REFUSED, "", "X", "why"),
+        Outcome(2, Status.IN_DOUBT),
+    ]
     journal.finish("run-1", 5, settled)
     (run,) = journal.runs()
     assert (run["run"], run["portal"], run["sheet"], run["rows"], run["exit_code"]) == ("run-1", PORTAL, "deals.xlsx", 3, 5)

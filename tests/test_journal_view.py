@@ -11,7 +11,7 @@ from bulkstart.states import Event
 
 
 def test_an_empty_view_knows_nothing():
-    assert EMPTY == View({}, {}, frozenset(), {})
+    assert not any((EMPTY.held, EMPTY.siblings, EMPTY.together, EMPTY.ids))
 
 
 def test_a_note_without_proof_proves_nothing():

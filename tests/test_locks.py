@@ -14,9 +14,14 @@ import pytest
 import bulkstart
 from bulkstart.locks import RunLock, is_alive
 
-HOLD = "import sys; from pathlib import Path; from bulkstart.locks import RunLock; " + (
-    "lock = RunLock(Path(sys.argv[1]), 'run-1'); print('held', flush=True); sys.stdin.read()"
-)
+HOLD = """
+import sys
+from pathlib import Path
+from bulkstart.locks import RunLock
+lock = RunLock(Path(sys.argv[1]), "run-1")
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 def holder(journal):

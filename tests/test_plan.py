@@ -111,7 +111,12 @@ def test_what_the_journal_holds_as_started_is_already_started_under_its_own_id()
 
 def test_the_journal_decides_and_its_id_is_written_whatever_the_sheet_says():
     journal = [held(ask(1), State.STARTED, workflow_id="w.1")]
-    for word in (said("started", "w.999"), said("in_doubt", code="READ_TIMEOUT"), said("refused", code="X"), said("not_attempted")):
+    for word in (
+        said("started", "w.999"),
+        said("in_doubt", code="READ_TIMEOUT"),
+        said("refused", code="X"),
+        said("not_attempted"),
+    ):
         plan = planned((ask(1), word), journal=journal)
         assert (plan.outcomes[0].status, plan.outcomes[0].workflow_id) == (Status.ALREADY_STARTED, "w.1")
         assert not plan.problems
@@ -259,7 +264,9 @@ def test_equal_rows_with_two_ids_keep_both_and_start_nothing():
 # ------------------------------------------------------------------------------------------------------- the sandbox
 
 
-@pytest.mark.parametrize("word", [said("started", "w.1", message=SANDBOX_MARK), said("in_doubt", message=f"lost; {SANDBOX_MARK}")])
+@pytest.mark.parametrize(
+    "word", [said("started", "w.1", message=SANDBOX_MARK), said("in_doubt", message=f"lost; {SANDBOX_MARK}")]
+)
 def test_results_of_the_sandbox_count_as_never_tried_on_any_other_portal(word):
     plan = planned((ask(1), word), (ask(1), word))
     assert positions(plan) == [0]
@@ -416,8 +423,8 @@ IDS = ["w.1", "w.2", "w.3"]
 
 words = st.builds(
     said,
-    st.sampled_from(["", *map(str, Status), "nonsense"]),
-    st.sampled_from(["", "", *IDS]),
+    st.sampled_from(["started"] * 6 + ["", *map(str, Status), "nonsense"]),
+    st.sampled_from(["", *IDS]),
     st.just("SOME_CODE"),
     st.sampled_from(["", "", SANDBOX_MARK]),
 )
@@ -439,10 +446,13 @@ def journals(draw):
     return found
 
 
+SPRING = [held(request, State.STARTED, workflow_id=number) for request, number in zip(REQUESTS, IDS, strict=True)]
+
+
 @settings(max_examples=250, deadline=None)
 @given(
     st.lists(cells, max_size=6),
-    journals(),
+    st.just(SPRING) | journals(),
     st.sampled_from(CAMPAIGNS),
     st.booleans(),
     st.booleans(),

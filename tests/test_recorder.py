@@ -72,7 +72,9 @@ def test_a_row_that_another_run_owns_hears_so_and_the_others_do_not():
 
     async def work():
         recorder = Recorder(paper.write)
-        return await asyncio.gather(*(recorder.record(send(name)) for name in "abc"), recorder.record(None, Outcome(0, Status.STARTED)))
+        return await asyncio.gather(
+            *(recorder.record(send(name)) for name in "abc"), recorder.record(None, Outcome(0, Status.STARTED))
+        )
 
     assert asyncio.run(work()) == [True, False, True, True]
 

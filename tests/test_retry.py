@@ -64,7 +64,9 @@ def test_a_row_is_given_up_after_five_attempts_that_never_left_and_not_before():
     assert "5 attempts" in last.message
 
 
-verdicts = st.sampled_from([Started("w.1"), REFUSAL, DOUBT, DENIAL, ENDING, BY_TEMPLATE, BY_RUN, Busy("A"), Busy("B", throttled=True)])
+verdicts = st.sampled_from(
+    [Started("w.1"), REFUSAL, DOUBT, DENIAL, ENDING, BY_TEMPLATE, BY_RUN, Busy("A"), Busy("B", throttled=True)]
+)
 
 
 @given(verdicts, st.integers(0, 1000), st.floats(0, 1), st.booleans(), st.booleans())
@@ -78,7 +80,9 @@ def test_only_what_certainly_did_nothing_goes_again_and_only_a_start_is_started(
         assert bool(step.workflow_id) != bool(step.code)
 
 
-@pytest.mark.parametrize("reason", ["READ_TIMEOUT", "WRITE_TIMEOUT", "CONNECTION_RESET", "BAD_ANSWER", "TLS_CERTIFICATE", "never heard of"])
+@pytest.mark.parametrize(
+    "reason", ["READ_TIMEOUT", "WRITE_TIMEOUT", "CONNECTION_RESET", "BAD_ANSWER", "TLS_CERTIFICATE", "never heard of"]
+)
 def test_a_call_of_which_a_byte_may_have_left_is_in_doubt_whatever_the_reason(reason):
     verdict = lost_verdict(Lost(reason, left=True))
     assert isinstance(verdict, InDoubt)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import Counter
 
 import pytest
 
 from bulkstart.errors import JournalError
+from bulkstart.gate import Gate
 from bulkstart.gateways.vibecode import Vibecode
 from bulkstart.halts import Halts
+from bulkstart.lanes import Lanes
 from bulkstart.model import Answer, Lost, StartRequest, Status
 from bulkstart.plan import Ready, lanes
 from bulkstart.recorder import Recorder
@@ -74,7 +77,9 @@ class Book:
         return [note.event for note in self.notes if note.key == key]
 
 
-def play(todo, portal, *, book=None, rate=100.0, burst=100.0, halts=NO_HALTS, during=None, **more):
+def play(
+    todo, portal, *, book=None, rate=100.0, burst=100.0, halts=NO_HALTS, during=None, max_unknown=10, deadline=math.inf, **more
+):
     """One run; returns (outcomes by position, runner, book)."""
     book, settled = book or Book(), {}
 
@@ -86,7 +91,10 @@ def play(todo, portal, *, book=None, rate=100.0, burst=100.0, halts=NO_HALTS, du
             assert outcome.position not in settled, "a row is told once"
             settled[outcome.position] = outcome
 
-        runner = Runner(Vibecode(), portal.send, Recorder(book.write), throttle, settle, halts=Halts(*halts), chance=lambda: 1.0, **more)
+        gate = Gate(throttle, max_unknown=max_unknown, deadline=deadline)
+        runner = Runner(
+            Vibecode(), portal.send, Recorder(book.write), gate, settle, halts=Halts(*halts), chance=lambda: 1.0, **more
+        )
         side = asyncio.ensure_future(during(runner)) if during else None
         await runner.run(lanes(todo))
         if side:
@@ -173,7 +181,16 @@ def test_rate_limited_holds_everyone_and_costs_the_row_no_attempt_that_counts():
     assert book.events(f"key{throttled[0].position}") == [Event.SEND, Event.DEFER, Event.SEND, Event.START]
 
 
-@pytest.mark.parametrize("answer", [Lost("READ_TIMEOUT", left=True), Lost("CONNECTION_RESET", left=True), failed(502, "BITRIX_UNAVAILABLE"), Answer(502, {}, b"<html>"), Answer(201, {}, b"")])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Lost("READ_TIMEOUT", left=True),
+        Lost("CONNECTION_RESET", left=True),
+        failed(502, "BITRIX_UNAVAILABLE"),
+        Answer(502, {}, b"<html>"),
+        Answer(201, {}, b""),
+    ],
+)
 def test_a_lost_answer_is_never_retried(answer):
     portal = Portal(lambda number, _: answer if number == 3 else started(number))
     settled, _, book = play(rows(10), portal)
@@ -239,7 +256,9 @@ def test_a_denial_drains_and_leaves_the_rows_eligible():
 
 
 def test_access_denied_after_a_success_of_the_template_is_the_rows_own():
-    settled, runner, _ = play(rows(6), Portal(lambda number, _: failed(403, "BITRIX_ACCESS_DENIED") if number == 6 else started(number)), max_unknown=1)
+    settled, runner, _ = play(
+        rows(6), Portal(lambda number, _: failed(403, "BITRIX_ACCESS_DENIED") if number == 6 else started(number)), max_unknown=1
+    )
     assert runner.stop is None
     assert settled[5].status is Status.REFUSED
     _, runner, _ = play(rows(6), Portal(lambda *_: failed(403, "BITRIX_ACCESS_DENIED")), max_unknown=1)
@@ -261,7 +280,11 @@ def test_a_missing_template_stops_the_rows_of_that_template_only():
 
 @pytest.mark.parametrize(
     ("halts", "answer", "least"),
-    [((3, 0, 0), Answer(502, {}, b""), 3), ((0, 5, 0), failed(400, "VALIDATION_ERROR"), 5), ((0, 0, 20.0), failed(400, "VALIDATION_ERROR"), 50)],
+    [
+        ((3, 0, 0), Answer(502, {}, b""), 3),
+        ((0, 5, 0), failed(400, "VALIDATION_ERROR"), 5),
+        ((0, 0, 20.0), failed(400, "VALIDATION_ERROR"), 50),
+    ],
 )
 def test_halts_stop_and_drain(halts, answer, least):
     settled, runner, _ = play(rows(200), Portal(lambda *_: answer), halts=halts, max_unknown=4)
@@ -333,7 +356,15 @@ def test_a_fault_of_ours_loses_no_outcome():
 
     async def go():
         throttle = Throttle(Limits(rate=100, burst=100, stated=True), 0.0)
-        runner = Runner(Broken(), portal.send, Recorder(Book().write), throttle, lambda o: settled.__setitem__(o.position, o), halts=Halts(*NO_HALTS), max_unknown=1)
+        gate = Gate(throttle, max_unknown=1)
+        runner = Runner(
+            Broken(),
+            portal.send,
+            Recorder(Book().write),
+            gate,
+            lambda o: settled.__setitem__(o.position, o),
+            halts=Halts(*NO_HALTS),
+        )
         await runner.run(lanes(rows(20)))
         return runner
 
@@ -363,3 +394,40 @@ def test_text_of_a_server_is_one_line_without_escapes():
     assert "\x1b" not in settled[0].error_message
     assert "\n" not in settled[0].error_message
     assert len(settled[0].error_message) <= 500
+
+
+def test_a_third_workflow_on_a_document_waits_until_the_list_shows_room():
+    alive, looks = {}, []
+
+    def script(number, body):
+        alive.setdefault(body["entityId"], []).append(asyncio.get_running_loop().time())
+        assert sum(asyncio.get_running_loop().time() - at < 25 for at in alive[body["entityId"]]) <= 2
+        return started(number)
+
+    async def sweep():
+        now = asyncio.get_running_loop().time()
+        looks.append(now)
+        return {("deal", entity): sum(now - at < 25 for at in times) for entity, times in alive.items()}
+
+    settled, runner, _ = play(rows(12, ids=[1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6]), Portal(script), lanes=Lanes(2), sweep=sweep)
+    assert {outcome.status for outcome in settled.values()} == {Status.STARTED}
+    assert runner.stop is None
+    assert min(later - earlier for earlier, later in zip(looks, looks[1:], strict=False)) >= 10
+
+
+def test_a_row_that_finds_no_room_for_ten_minutes_is_not_attempted():
+    async def sweep():
+        return {("deal", 1): 2}
+
+    settled, runner, _ = play(rows(4, ids=[1, 1, 1, 2]), Portal(), lanes=Lanes(2), sweep=sweep)
+    assert [settled[n].status for n in range(4)] == [Status.STARTED, Status.STARTED, Status.NOT_ATTEMPTED, Status.STARTED]
+    assert settled[2].error_code == "DOCUMENT_LIMIT"
+    assert runner.stop is None
+
+
+def test_where_the_list_cannot_be_read_further_rows_are_not_attempted():
+    async def sweep():
+        return None
+
+    settled, _, _ = play(rows(3, ids=[1, 1, 1]), Portal(), lanes=Lanes(2), sweep=sweep)
+    assert settled[2].error_code == "DOCUMENT_LIMIT"

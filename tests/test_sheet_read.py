@@ -14,9 +14,9 @@ from bulkstart.sheet_read import read_sheet
 from tests.sheet_files import HEADER, workbook
 
 
-def _csv(folder: Path, text: str, encoding: str = "utf-8", **options: object) -> pd.DataFrame:
+def _csv(folder: Path, text: str, **options: object) -> pd.DataFrame:
     path = folder / "deals.csv"
-    path.write_bytes(text.encode(encoding))
+    path.write_bytes(text.encode(str(options.get("encoding", "utf-8"))))
     return read_sheet(path, **options)  # type: ignore[arg-type]  # the options are tested one by one
 
 
@@ -54,7 +54,7 @@ def test_a_workbook_keeps_every_cell_what_it_is(tmp_path: Path) -> None:
         1.5,
         True,
         dt.date(2026, 1, 2),
-        dt.datetime(2026, 1, 2, 3, 4),
+        dt.datetime(2026, 1, 2, 3, 4),  # noqa: DTZ001  cells have no zone
         dt.time(9, 30),
         "#N/A",
         "=A1+1",
@@ -187,7 +187,7 @@ def test_options_of_csv_files_mean_nothing_for_a_workbook(tmp_path: Path) -> Non
 
 
 def test_the_override_of_the_encoding_is_used(tmp_path: Path) -> None:
-    frame = _csv(tmp_path, "ID;Имя\n1;Пётр\n", "koi8-r", encoding="koi8-r")
+    frame = _csv(tmp_path, "ID;Имя\n1;Пётр\n", encoding="koi8-r")
     assert (frame.iloc[0, 1], _source(frame).encoding) == ("Пётр", "koi8-r")
 
 

@@ -10,7 +10,7 @@ from bulkstart.model import ENTITY_TYPES, Parameter, Template
 _TRUE = frozenset({"y", "1", "true", "yes"})
 
 
-def _get(entry: Mapping[str, Any], *names: str) -> Any:
+def field_of(entry: Mapping[str, Any], *names: str) -> Any:
     """The first of several spellings that is there, case ignored."""
     folded = {str(name).lower().replace("_", ""): value for name, value in entry.items()}
     return next((folded[name] for name in names if name in folded), None)
@@ -27,15 +27,15 @@ def _number(value: object) -> int:
 
 def read_template(entry: object) -> Template | None:
     """One row of a template list, or ``None`` where it has no usable id. Never raises."""
-    if not isinstance(entry, dict) or not (number := _number(_get(entry, "id"))):
+    if not isinstance(entry, dict) or not (number := _number(field_of(entry, "id"))):
         return None
     return Template(
         id=number,
-        name=str(_get(entry, "name") or ""),
-        entity_type=_entity_type(_get(entry, "documenttype")),
-        parameters=read_parameters(_get(entry, "parameters")),
-        auto_execute=_number(_get(entry, "autoexecute")),
-        modified=str(_get(entry, "modified") or ""),
+        name=str(field_of(entry, "name") or ""),
+        entity_type=_entity_type(field_of(entry, "documenttype")),
+        parameters=read_parameters(field_of(entry, "parameters")),
+        auto_execute=_number(field_of(entry, "autoexecute")),
+        modified=str(field_of(entry, "modified") or ""),
     )
 
 
@@ -51,7 +51,7 @@ def read_parameters(definitions: object) -> tuple[Parameter, ...] | None:
     if isinstance(definitions, list):
         if not definitions:
             return ()
-        named = [(str(_get(entry, "id", "name")), entry) for entry in definitions if isinstance(entry, dict)]
+        named = [(str(field_of(entry, "id", "name")), entry) for entry in definitions if isinstance(entry, dict)]
         return tuple(_parameter(name, entry) for name, entry in named if name) or None
     if not isinstance(definitions, dict):
         return None
@@ -61,13 +61,13 @@ def read_parameters(definitions: object) -> tuple[Parameter, ...] | None:
 def _parameter(name: str, entry: Mapping[str, Any]) -> Parameter:
     return Parameter(
         name=name,
-        label=str(_get(entry, "name") or ""),
-        type=str(_get(entry, "type") or "string").lower(),
-        required=_flag(_get(entry, "required")),
-        multiple=_flag(_get(entry, "multiple")),
-        options=_options(_get(entry, "options")),
-        default=_get(entry, "default"),
-        description=str(_get(entry, "description") or ""),
+        label=str(field_of(entry, "name") or ""),
+        type=str(field_of(entry, "type") or "string").lower(),
+        required=_flag(field_of(entry, "required")),
+        multiple=_flag(field_of(entry, "multiple")),
+        options=_options(field_of(entry, "options")),
+        default=field_of(entry, "default"),
+        description=str(field_of(entry, "description") or ""),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from bulkstart.gateways import Me
 from bulkstart.gateways.codes import native_verdict, vibecode_verdict
 from bulkstart.gateways.definitions import read_template
+from bulkstart.gateways.running import Running, read_running_row
 from bulkstart.model import Answer, Denied, HttpCall, InDoubt, Refused, Started, StartRequest, Template, Verdict
 from bulkstart.throttle import RateHint
 
@@ -142,6 +143,17 @@ class Vibecode:
         meta = payload.get("meta")
         total = meta.get("total") if isinstance(meta, dict) else None
         return found, total if isinstance(total, int) and not isinstance(total, bool) else None
+
+    def running_call(self, offset: int, /) -> HttpCall:
+        """One page of the running list, newest MODIFIED first; there is no document filter (1.6)."""
+        return HttpCall("GET", "/workflows", query=(("offset", str(offset)),) if offset else ())
+
+    def read_running(self, answer: Answer, /) -> list[Running] | None:
+        """The living workflows of a page; ``None`` where the answer is no list."""
+        payload = decode(answer.body)
+        if answer.status != 200 or not isinstance(payload, dict) or not isinstance(payload.get("data"), list):  # noqa: PLR2004
+            return None
+        return [running for entry in payload["data"] if (running := read_running_row(entry)) is not None]
 
 
 def body_of(request: StartRequest) -> dict[str, Any]:

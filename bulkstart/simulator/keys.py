@@ -91,7 +91,7 @@ class KeyRing:
         bearer = _bearer(head)
         if bearer is None:
             return None if on == "me" else "INVALID_APP_KEY"
-        if False:
+        if bearer != holder.session:
             return "INVALID_SESSION"
         return "TOKEN_EXPIRED" if holder.session_expired(clock) else None
 

@@ -20,7 +20,7 @@ def effective(definitions: Mapping[str, Any], sent: Mapping[str, Any], switches:
         sent = {}
     values: dict[str, Any] = {}
     for name, definition in definitions.items():
-        if name not in sent and definition.get("Default") not in (None, ""):
+        if definition.get("Default") not in (None, ""):
             values[name] = definition["Default"]
     for name, value in sent.items():
         values[name] = _as_text(value) if switches.parameters_passed == "strings" else value

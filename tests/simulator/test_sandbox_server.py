@@ -45,6 +45,15 @@ def test_pipelined_requests_are_answered_in_order(open_portal):
     ]
 
 
+def test_a_request_that_comes_too_early_waits_for_its_turn(open_portal, until):
+    talk = open_portal({"templates": [{"id": 713, "run_seconds": 0.1}]})
+    with socket.create_connection(("127.0.0.1", talk.sandbox.port)) as opened:
+        opened.sendall(talk.request_bytes(1))
+        until(talk.committed)
+        opened.sendall(ME)
+        assert statuses(talk.receive(opened, 0.25)[0]) == [201, 200]
+
+
 def test_a_request_may_come_byte_by_byte(open_portal):
     talk = open_portal()
     with socket.create_connection(("127.0.0.1", talk.sandbox.port)) as opened:

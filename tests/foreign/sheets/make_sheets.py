@@ -352,7 +352,7 @@ def titles_cp1251() -> None:
             put([""] * 5)
             continue
         if at == 40:
-            put(list(lines[3]), lambda row: bad(row, "C", "header"))
+            put(list(lines[3]), lambda row: bad(row, None, "header"))
             continue
         ident += 2
         put(
@@ -879,7 +879,7 @@ def ragged() -> None:
     plain(6124)
     for ident in range(6125, 6135):
         plain(ident)
-    put("Название,Год,ID,Сумма", lambda r: bad(r, "C", "header"))
+    put("Название,Год,ID,Сумма", lambda r: bad(r, None, "header"))
     plain(6135)
     put("=HYPERLINK(A1),2024,6136,7000", lambda r: good(r, "deal:6136", "kept"))
     put("--------,,,", lambda r: bad(r, "C", "noid"))

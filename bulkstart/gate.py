@@ -1,0 +1,107 @@
+"""When the next request may leave, and whether the run goes on: throttle, rows on the wire, deadline, stop.
+
+Knows time by the event loop's clock, so that tests run it in virtual time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from bulkstart.retry import Stop
+from bulkstart.throttle import Throttle
+
+FIRST_IN_FLIGHT = 4
+NO_CONNECTION = 300.0
+"""Seconds without one connection after which a run stops (interface.md, --deadline)."""
+NO_SUCCESS = 1800.0
+"""Seconds without one success after which a run stops (interface.md, --deadline)."""
+
+
+class Gate:
+    """One for each run. ``max_unknown``: rows on the wire at the most; ``deadline``: an instant of the loop's clock."""
+
+    def __init__(self, throttle: Throttle, *, max_unknown: int = 10, deadline: float = math.inf) -> None:
+        self.throttle, self.max_unknown = throttle, max_unknown
+        self.stop: Stop | None = None
+        self.on_wire = 0
+        self.durations: list[float] = []
+        self._deadline = deadline
+        self._last_success = self._unreachable_since = math.inf
+        self._turn = asyncio.Lock()
+        self._changed = asyncio.Event()
+
+    @staticmethod
+    def now() -> float:
+        """Seconds of the loop's clock."""
+        return asyncio.get_running_loop().time()
+
+    def begin(self) -> None:
+        """The waiting begins anew: a person may have thought for an hour."""
+        self._last_success, self._unreachable_since = self.now(), math.inf
+
+    def drain(self, stop: Stop) -> None:
+        """Let nothing more leave. The first reason stays."""
+        self.stop = self.stop or stop
+        self._changed.set()
+
+    async def slot(self) -> int | None:
+        """Wait until one more row may leave, and give its ticket; ``None`` where the run stops first."""
+        async with self._turn:
+            while self.stop is None:
+                now = self.now()
+                leave = self.throttle.next_leave(now) if self.on_wire < self._in_flight else math.inf
+                if now >= self._deadline:
+                    self.drain(Stop("DEADLINE", "the deadline has passed", 6))
+                elif now - self._last_success >= NO_SUCCESS:
+                    self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
+                elif leave <= now:
+                    self.on_wire += 1
+                    return self.throttle.leave(now)
+                else:
+                    await self._pause(min(leave, self._deadline, self._last_success + NO_SUCCESS))
+        return None
+
+    def back(self) -> None:
+        """A row is off the wire again."""
+        self.on_wire -= 1
+        self._changed.set()
+
+    def connected(self) -> None:
+        """A call reached the portal."""
+        self._unreachable_since = math.inf
+
+    def not_connected(self) -> None:
+        """A call never left; five minutes of that stop the run."""
+        now = self.now()
+        self._unreachable_since = min(self._unreachable_since, now)
+        if now - self._unreachable_since >= NO_CONNECTION:
+            self.drain(Stop("UNREACHABLE", f"the portal could not be reached for {NO_CONNECTION / 60:.0f} minutes", 6))
+
+    def succeeded(self, seconds: float) -> None:
+        """A start that took ``seconds``."""
+        self.durations.append(seconds)
+        self._last_success = self.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, unless the run stops or its deadline comes."""
+        until = min(self.now() + seconds, self._deadline)
+        while self.stop is None and self.now() < until:
+            await self._pause(until)
+
+    @property
+    def _in_flight(self) -> int:
+        """As few as rate × measured duration needs, from 4, never above ``max_unknown``."""
+        recent = sorted(self.durations[-20:])
+        slow = recent[int(len(recent) * 0.8)] if recent else 0.0
+        wanted = math.ceil(self.throttle.state(self.now()).rate * slow * 1.25) + 1
+        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted))
+
+    async def _pause(self, until: float) -> None:
+        """Wait until ``until``, or until something changes."""
+        left = until - self.now()
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), None if math.isinf(left) else max(0.0, left))
+        except TimeoutError:
+            return

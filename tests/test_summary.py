@@ -1,0 +1,68 @@
+"""A run on one screen: nothing is hidden, and the next command is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkstart.model import Outcome, Problem, Status
+from bulkstart.summary import next_step, problem_lines, summary
+
+
+def refused(position, code="ENTITY_NOT_FOUND"):
+    return Outcome(position, Status.REFUSED, "", code, "no such deal")
+
+
+def test_every_status_is_counted_in_words():
+    outcomes = [Outcome(place, status, error_code="CODE") for place, status in enumerate(Status)]
+    first = summary(outcomes, range(20), results=None, command=None).splitlines()[0]
+    words = ("started", "started before", "planned", "invalid", "duplicate", "refused", "given up", "in doubt", "not attempted")
+    assert first == "9 rows: " + ", ".join(f"1 {word}" for word in words)
+
+
+def test_equal_errors_are_one_group_with_their_rows_message_and_advice():
+    text = summary(
+        [Outcome(0, Status.STARTED, "w.1"), *(refused(n) for n in range(1, 10))], range(2, 99), results="r.csv", command="c"
+    )
+    assert "refused · ENTITY_NOT_FOUND × 9 · rows 3, 4, 5, 6, 7, 8, …" in text
+    assert "no such deal" in text
+    assert "results: r.csv" in text
+    assert text.endswith("next: c")
+    assert text.count("→") == 1
+
+
+def test_every_doubt_is_shown_with_its_row():
+    text = summary([Outcome(0, Status.IN_DOUBT, "", "READ_TIMEOUT", "no answer in time")], [7], results=None, command=None)
+    assert "in doubt · READ_TIMEOUT × 1 · row 7" in text
+    assert "may have started" in text
+
+
+def test_very_many_kinds_of_errors_are_counted_to_the_end():
+    text = summary([refused(n, f"CODE_{n}") for n in range(20)], range(20), results=None, command=None)
+    assert "and 8 more kinds of error" in text
+
+
+def test_problem_lines_name_row_column_code_and_message_and_never_cut_the_counts():
+    problems = [Problem(None, None, None, "no-id", "no column")] + [Problem(n, n + 2, "B", "type-error", "bad") for n in range(9)]
+    lines = problem_lines(problems, 2)
+    assert lines == [
+        "  sheet: [no-id] no column",
+        "  row 2, column B: [type-error] bad",
+        "  … and 8 more; all of them stand in the results and in --json",
+        "10 problems: type-error × 9, no-id × 1",
+    ]
+    assert problem_lines([], 5) == []
+    assert problem_lines(problems[:1], 5)[-1] == "1 problem: no-id × 1"
+
+
+@pytest.mark.parametrize(
+    ("code", "named"), [(3, "deals.csv"), (4, "deals.results.csv"), (5, "deals.results.csv"), (6, "deals.csv")]
+)
+@pytest.mark.parametrize("sandbox", [True, False])
+def test_what_is_left_to_do_is_a_command_to_type(code, named, sandbox):
+    command = next_step(code, "deals.csv", "deals.results.csv", sandbox=sandbox)
+    assert f"bulkstart {named}" in command
+    assert ("--sandbox" in command) is sandbox
+
+
+def test_a_run_that_is_done_leaves_nothing_to_type():
+    assert next_step(0, "deals.csv", "deals.results.csv", sandbox=False) is None
