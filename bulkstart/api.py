@@ -43,7 +43,7 @@ def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
 
     >>> import bulkstart, pandas
     >>> with bulkstart.sandbox() as portal:
-    ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=717)
+    ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720)
     >>> results["startStatus"].tolist()
     ['started']
     """

@@ -146,6 +146,7 @@ def _common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> 
     group = parser.add_argument_group("general")
     group.add_argument("--journal", metavar="FILE", help="journal database (default: BULKSTART_JOURNAL, else per user)")
     if portal:
+        group.add_argument("--dialect", choices=["vibecode", "native"], help="which API, where settings of both are there")
         group.add_argument(
             "--sandbox", action="store_true", help="use an embedded sandbox portal: no key, no network, nothing real is started"
         )
@@ -184,6 +185,13 @@ def parser_of(command: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _is_file(word: str) -> bool:
+    try:
+        return Path(word).exists()
+    except OSError:  # a word that is too long for a name
+        return False
+
+
 def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
     """Which command is meant, and its own words. The first word that is no option decides (interface.md 1)."""
     takes_value = {
@@ -201,7 +209,7 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
             skip = word in takes_value
         elif word in COMMANDS:
             return word, [*words[:place], *words[place + 1 :]]
-        elif Path(word).exists():
+        elif _is_file(word):
             return "start", list(words)
         else:
             near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import gc
 import json
 import shlex
 import sys
@@ -69,6 +70,9 @@ def plain(text: str) -> str:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    gc.set_threshold(
+        100_000, 50, 1000
+    )  # a sheet is many small values that live to the end: measured a third off reading 100,000 rows
     words = list(sys.argv[1:] if words is None else words)
     try:
         if not words:
@@ -166,7 +170,7 @@ def _portal(arguments: argparse.Namespace) -> Iterator[Portal]:
     else:
         from bulkstart.portal import Portal  # noqa: PLC0415  lazy: --help needs none
 
-        yield Portal.from_env()
+        yield Portal.from_env(arguments.dialect)
 
 
 def _read(arguments: argparse.Namespace, expected: Iterator[str] | Any, console: Console) -> pd.DataFrame:

@@ -24,7 +24,9 @@ class Forecast:
         return asdict(self)
 
 
-def forecast(rows: int, limits: Limits, *, seconds_per_start: float | None = None, in_flight: int = 10, held: float = 0.0) -> Forecast:
+def forecast(
+    rows: int, limits: Limits, *, seconds_per_start: float | None = None, in_flight: int = 10, held: float = 0.0
+) -> Forecast:
     """Forecast ``rows`` starts under ``limits``."""
     times = {"request rate": max(0.0, rows - limits.safe_burst) / limits.safe_rate}
     if limits.window:

@@ -82,8 +82,14 @@ def recognise(header: str) -> str | None:
     """Return the name that a header stands for: one of ``NAMES`` or ``RESULT_COLUMNS``, ``None`` for everything else."""
     if header.strip() in RESULT_COLUMNS:
         return header.strip()
-    known = VOCABULARY.get(letters_and_digits(header))
+    known = known_word(header)
     return known.name if known else None
+
+
+def known_word(header: str) -> _Known | None:
+    """What a header word stands for. An underscore joins words; at either end it makes another word (``Id_``)."""
+    words = header.strip()
+    return None if words.startswith("_") or words.endswith("_") else VOCABULARY.get(letters_and_digits(words))
 
 
 def locate(
@@ -99,7 +105,7 @@ def locate(
     elsewhere = {column.index for column in mapping.values()}
     candidates: list[tuple[Column, _Known]] = []
     for column in columns:
-        known = VOCABULARY.get(letters_and_digits(unmangled(column, columns)))
+        known = known_word(unmangled(column, columns))
         if known and known.name == name and column.index not in elsewhere:
             candidates.append((column, known))
     best = min((known.strength for _, known in candidates), default=WEAK)

@@ -174,7 +174,7 @@ class Job:
         limits = limits_of(portal, met.me, self._options)
         throttle = Throttle(limits, now)
         throttle.answered(throttle.leave(now), asyncio.get_running_loop().time())
-        if met.identity is None:
+        if met.identity is None or met.stop is not None:
             return met, limits, throttle
         if journal and not self._options.dry_run and portal.fixed_identity() is None:
             journal.remember_portal(base, credential, met.identity)
@@ -250,16 +250,16 @@ class Job:
         """Look once more under the journal's lock, enter the run, and take its rows."""
         sheet, identity, campaign = begun.sheet, begun.met.identity or "", self._options.campaign
         labels = [str(row.label) for row in sheet.checked.rows]
-        with journal.claiming() as claim:
+        with journal.claiming(run_id) as claim:
             view = claim.view(identity, sheet.keyed, campaign, sheet.workflow_ids)
             plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox)
             problems = problems_of(sheet, plan, self._options)
             rows = [(position, label, key or "") for position, (label, key) in enumerate(zip(labels, sheet.keys, strict=True))]
             claim.open_run(self._entry(run_id, begun, len(rows)), rows)
             claim.mark_crashed(plan.crashed)
-            claim.doubt(run_id, identity, campaign, ((d.key, d.request, d.code, d.message) for d in plan.doubts))
-            claim.take(run_id, identity, campaign, ((ready.key, ready.request, ready.held) for ready in plan.ready))
-            claim.settle(run_id, [*invalid_outcomes(sheet.checked.rows, problems).values(), *plan.outcomes.values()])
+            claim.doubt(identity, campaign, ((d.key, d.request, d.code, d.message) for d in plan.doubts))
+            claim.take(identity, campaign, ((ready.key, ready.request, ready.held) for ready in plan.ready))
+            claim.settle([*invalid_outcomes(sheet.checked.rows, problems).values(), *plan.outcomes.values()])
         return replace(begun, plan=plan, problems=problems)
 
     def _entry(self, run_id: str, begun: Begun, rows: int) -> dict[str, object]:

@@ -25,6 +25,13 @@ class Held:
     error_code: str
     error_message: str
     sent_at: float | None
+    crashed: bool = False
+    """A dead run left it on the wire, and nobody has written that down yet."""
+
+    @property
+    def open(self) -> bool:
+        """Nothing was started, and nobody is at it: it may be tried."""
+        return self.state in (State.NEW, State.DEFERRED, State.REFUSED) and not self.live
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class View:
     siblings: Mapping[tuple[int, str, int], tuple[Held, ...]]
     together: frozenset[tuple[str, str]]
     ids: Mapping[str, tuple[Held, ...]]
+    other_campaigns: frozenset[tuple[int, str, int]] = frozenset()
+    """Documents that a template was started on under another campaign label."""
 
 
 EMPTY = View({}, {}, frozenset(), {})

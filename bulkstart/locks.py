@@ -9,7 +9,7 @@ from pathlib import Path
 if sys.platform == "win32":  # pragma: no cover  (the same promise by the other system's call)
     import msvcrt
 
-    def _try_lock(handle: int) -> bool:
+    def _try_lock(handle: int, *, shared: bool = False) -> bool:  # noqa: ARG001  there is no shared lock here
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -19,9 +19,9 @@ if sys.platform == "win32":  # pragma: no cover  (the same promise by the other 
 else:
     import fcntl
 
-    def _try_lock(handle: int) -> bool:
+    def _try_lock(handle: int, *, shared: bool = False) -> bool:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -61,6 +61,6 @@ def is_alive(journal: Path, run_id: str) -> bool:
     except OSError:
         return True  # there is a lock file that cannot be asked: better believe in an owner than start a row twice
     try:
-        return not _try_lock(handle)
+        return not _try_lock(handle, shared=True)
     finally:
         os.close(handle)

@@ -172,6 +172,9 @@ class StartRequest:
         return self.entity_type, self.entity_id
 
 
+_ENCODE = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
+
 def _same(value: Json) -> Json:
     """One spelling for values that mean the same in a cell: ``12``, ``12.0`` and ``"12"`` are one intent."""
     if isinstance(value, Mapping):
@@ -190,8 +193,9 @@ def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
 
     SHA-256 in hex over portal identity, template, entity type, entity id, parameters and campaign label.
     """
-    intent = [portal, request.template_id, request.entity_type, request.entity_id, _same(request.parameters), campaign]
-    return hashlib.sha256(json.dumps(intent, sort_keys=True, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    same = _same(request.parameters) if request.parameters else {}
+    intent = (portal, request.template_id, request.entity_type, request.entity_id, same, campaign)
+    return hashlib.sha256(_ENCODE(intent).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------- the wire

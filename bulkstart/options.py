@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, TypedDict
 
 from bulkstart.errors import UsageError
@@ -74,11 +75,12 @@ class Options:
     def __post_init__(self) -> None:
         for name in ("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"):
             value = getattr(self, name)
-            if value is not None and not 0 < value < float("inf"):
-                raise UsageError(f"{_shown(name)} must be a positive number, not {value!r}")
+            if value is not None and not (_is_number(value, whole=name in _WHOLE) and 0 < value < float("inf")):
+                raise UsageError(f"{_shown(name)} must be a positive {_kind(name)}, not {value!r}")
         for name in ("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"{_shown(name)} must be 0 (off) or more, not {getattr(self, name)!r}")
+            value = getattr(self, name)
+            if not (_is_number(value, whole=name in _WHOLE) and 0 <= value < float("inf")):
+                raise UsageError(f"{_shown(name)} must be 0 (off) or a positive {_kind(name)}, not {value!r}")
         if self.burst is not None and self.burst < 1:
             raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
         if self.reconcile:
@@ -89,6 +91,18 @@ class Options:
             raise UsageError(
                 f"--batch {self.batch}: the Vibecode gateway has no batch for starts (its /v1/batch refuses them); leave it out"
             )
+
+
+_WHOLE = frozenset({"template", "limit", "max_unknown", "canary", "halt_doubts", "halt_same", "per_document"})
+
+
+def _is_number(value: object, *, whole: bool) -> bool:
+    """A plain number; numpy's count too, booleans do not."""
+    return isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+
+
+def _kind(name: str) -> str:
+    return "whole number" if name in _WHOLE else "number"
 
 
 def _shown(name: str) -> str:

@@ -49,6 +49,8 @@ class Plan:
     """Rows that count as started by the sheet's word alone."""
     again: int = 0
     """Rows to start that an earlier run tried without starting them."""
+    other_rounds: int = 0
+    """Rows to start whose entity has the same workflow under another campaign label."""
 
 
 def lanes(ready: Sequence[Ready]) -> list[list[Ready]]:
@@ -74,6 +76,9 @@ def when(moment: float | None) -> str:
     return "" if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
 
 
+_STARTED = (Status.STARTED, Status.ALREADY_STARTED)
+
+
 @dataclass(slots=True)
 class _Making:
     """The plan while it is made; every row is visited once."""
@@ -91,9 +96,28 @@ class _Making:
     by_sheet: int = 0
 
     def previous(self, position: int) -> Previous | None:
-        """What the fed-back sheet says of a row; a sandbox's word counts nowhere else."""
+        """What the fed-back sheet says of a row; a sandbox's word counts nowhere else, another campaign's id not in a new round."""
         found = self.rows[position].previous
-        return None if found is None or (found.from_sandbox and not self.rules.sandbox) else found
+        if found is None or (found.from_sandbox and not self.rules.sandbox):
+            return None
+        holders = self.view.ids.get(found.workflow_id, ()) if self.rules.campaign else ()
+        if holders and all(held.campaign != self.rules.campaign for held in holders):
+            return None
+        return found
+
+    def decides(self, key: str) -> bool:
+        """Whether the journal decides about a key: it knows of a start, a doubt or an owner. Else the sheet's word is heard first."""
+        held = self.view.held.get(key)
+        return held is not None and not held.open
+
+    def weight(self, position: int, key: str) -> int:
+        """How much a row's own word says that it was started: 2 an id or a status, 1 a doubt, 0 nothing."""
+        previous = self.previous(position)
+        if previous is None or self.decides(key):
+            return 0
+        if previous.workflow_id or previous.status in _STARTED or previous.error_code == "foreign-result":
+            return 2
+        return 1 if previous.status == Status.IN_DOUBT else 0
 
     def problem(self, row: Row, code: str, message: str) -> None:
         self.problems.append(Problem(row.position, row.label, None, code, message))
@@ -104,10 +128,7 @@ class _Making:
         for position, key in enumerate(self.keys):
             if key is None:
                 continue
-            previous = self.previous(position)
-            weight = 2 if previous and previous.workflow_id else 1 if previous and previous.status == Status.IN_DOUBT else 0
-            if key in self.view.held:
-                weight = 0  # the journal decides, whatever the sheet says
+            weight = self.weight(position, key)
             if key not in leaders or weight > leaders[key][0]:
                 leaders[key] = (weight, position)
         return {key: position for key, (_, position) in leaders.items()}
@@ -115,70 +136,47 @@ class _Making:
     def decide(self, row: Row, key: str, request: StartRequest) -> None:
         held = self.view.held.get(key)
         previous = self.previous(row.position)
-        if held is not None:
-            self.by_journal(row, key, request, held)
-        elif previous is not None and previous.error_code == "foreign-result":
-            self.problem(
-                row,
-                "foreign-result",
-                f"still as before ({previous.error_message}); clear its six result cells once it is settled",
-            )
-        elif previous is not None and (previous.workflow_id or previous.status in (Status.STARTED, Status.ALREADY_STARTED)):
-            self.by_word(row, key, request, previous)
+        if held is not None and self.decides(key):
+            self.by_journal(row, held)
+        elif previous is not None and self.weight(row.position, key) == 2:  # noqa: PLR2004  see weight
+            self.by_word(row, previous)
         elif previous is not None and previous.status == Status.IN_DOUBT:
             code, message = previous.error_code or "IN_DOUBT", previous.error_message or "the sheet says that it is in doubt"
             self.doubts.append(Doubt(key, request, code, message))
             self.settle(row, Status.IN_DOUBT, code=code, message=message)
         else:
-            self.to_start(row, key, request, None)
+            self.to_start(row, key, request, held)
 
-    def by_journal(self, row: Row, key: str, request: StartRequest, held: Held) -> None:
+    def by_journal(self, row: Row, held: Held) -> None:
         if held.state is State.STARTED:
             message = f"started before, in run {held.run_id}"
             self.settle(row, Status.ALREADY_STARTED, held.workflow_id, message=message, at=when(held.sent_at))
         elif held.state is State.IN_DOUBT:
-            if held.error_code == "CRASHED":
+            if held.crashed:
                 self.crashed[held.key] = held
             self.settle(row, Status.IN_DOUBT, code=held.error_code or "IN_DOUBT", message=held.error_message)
-        elif held.live:
-            self.claimed(row, held)
         else:
-            self.to_start(row, key, request, held)
+            self.claimed(row, held)
 
-    def by_word(self, row: Row, key: str, request: StartRequest, previous: Previous) -> None:
-        """The sheet alone says that the row was started; the journal does not hold the row."""
-        if not previous.workflow_id:
-            self.problem(
-                row,
-                "foreign-result",
-                f"startStatus says {previous.status} but workflowId is blank; give the id back or clear the six result cells",
-            )
+    def by_word(self, row: Row, previous: Previous) -> None:
+        """The sheet alone says that the row was started; the journal knows of no start of it."""
+        status, workflow_id = previous.status, previous.workflow_id
+        if previous.error_code == "foreign-result":
+            text = f"still as before ({previous.error_message}); clear its six result cells once it is settled"
+        elif not workflow_id:
+            text = f"startStatus says {status} but workflowId is blank; give the id back or clear the six result cells"
+        elif status not in ("", *_STARTED):
+            text = f"startStatus says {status!r} beside a workflowId; clear the one that is wrong"
+        elif holders := self.view.ids.get(workflow_id, ()):
+            held = holders[0]
+            other = f"{held.entity_type} {held.entity_id} on {held.portal}, template {held.template_id}, run {held.run_id}"
+            text = f"workflow {workflow_id} belongs to another start ({other}); clear the six result cells if this row was never started"
+        else:
+            self.by_sheet += 1
+            message = "started before, as this sheet says"
+            self.settle(row, Status.ALREADY_STARTED, workflow_id, message=message, at=previous.started_at)
             return
-        if previous.status not in ("", Status.STARTED, Status.ALREADY_STARTED):
-            self.problem(
-                row, "foreign-result", f"startStatus says {previous.status!r} beside a workflowId; clear the one that is wrong"
-            )
-            return
-        holders = self.view.ids.get(previous.workflow_id, ())
-        if self.rules.campaign and holders and all(held.campaign != self.rules.campaign for held in holders):
-            self.to_start(row, key, request, None)
-            return
-        if holders:
-            other = f"{holders[0].entity_type} {holders[0].entity_id} on {holders[0].portal}, template {holders[0].template_id}"
-            self.problem(
-                row,
-                "foreign-result",
-                f"workflow {previous.workflow_id} belongs to another start ({other}, run {holders[0].run_id}); clear the six result cells of this row if it was never started",
-            )
-            return
-        self.by_sheet += 1
-        self.settle(
-            row,
-            Status.ALREADY_STARTED,
-            previous.workflow_id,
-            message="started before, as this sheet says",
-            at=previous.started_at,
-        )
+        self.problem(row, "foreign-result", text)
 
     def to_start(self, row: Row, key: str, request: StartRequest, held: Held | None) -> None:
         """A row that may start, unless its entity already has the same workflow with other parameters."""
@@ -212,34 +210,24 @@ def make(
     """Decide about every row that has a request. ``keys`` stand for ``requests``, position by position."""
     making = _Making(rows, keys, requests, view, rules)
     leaders = making.leaders()
-    words = Counter(
-        p.workflow_id for row in rows if (p := making.previous(row.position)) and p.workflow_id and not _held(making, row)
-    )
+    words = Counter(found.workflow_id for row in rows if (found := making.previous(row.position)) and found.workflow_id)
     for row, request, key in zip(rows, requests, keys, strict=True):
         if request is None or key is None:
             continue
         previous = making.previous(row.position)
-        own_word = previous is not None and previous.workflow_id and key not in view.held
-        if previous is not None and own_word and words[previous.workflow_id] > 1:
-            making.problem(
-                row,
-                "foreign-result",
-                f"workflow {previous.workflow_id} stands in {words[previous.workflow_id]} rows; it can belong to one only",
-            )
-        elif leaders[key] != row.position and not own_word:
-            first = rows[leaders[key]].label
+        own_id = previous.workflow_id if previous and not making.decides(key) else ""
+        if own_id and words[own_id] > 1:
+            making.problem(row, "foreign-result", f"workflow {own_id} stands in {words[own_id]} rows; it can belong to one only")
+        elif leaders[key] != row.position and not own_id:
+            first, what = rows[leaders[key]].label, f"template {request.template_id} on {request.entity_type} {request.entity_id}"
             making.problem(
                 row,
                 "duplicate-row",
-                f"the same start as row {first}: template {request.template_id} on {request.entity_type} {request.entity_id}; delete one of them, or give them different parameters",
+                f"the same start as row {first}: {what}; delete one of them, or give them different parameters",
             )
         else:
             making.decide(row, key, request)
     return _within_limit(making, rules.limit)
-
-
-def _held(making: _Making, row: Row) -> bool:
-    return making.keys[row.position] in making.view.held
 
 
 def _within_limit(making: _Making, limit: int | None) -> Plan:
@@ -251,4 +239,7 @@ def _within_limit(making: _Making, limit: int | None) -> Plan:
             making.settle(row, Status.NOT_ATTEMPTED, code="LIMIT", message="behind --limit; run the sheet again without it")
     problems = tuple(problem for problem in making.problems if problem.position is None or problem.position < end)
     again = sum(entry.held is not None for entry in ready)
-    return Plan(ready, making.outcomes, problems, tuple(making.doubts), tuple(making.crashed.values()), making.by_sheet, again)
+    rounds = sum((entry.request.template_id, *entry.request.document) in making.view.other_campaigns for entry in ready)
+    return Plan(
+        ready, making.outcomes, problems, tuple(making.doubts), tuple(making.crashed.values()), making.by_sheet, again, rounds
+    )

@@ -48,11 +48,17 @@ class Portal:
     is_sandbox: bool = field(default=False, repr=False)
 
     @classmethod
-    def from_env(cls) -> Portal:
+    def from_env(cls, dialect: str | None = None) -> Portal:
         """The portal that ``BULKSTART_…`` variables (or ``.env`` here) describe. Raises ``CredentialsError``."""
         found = settings()
         native = [name for name in ("BULKSTART_WEBHOOK_URL", "BULKSTART_PORTAL_URL") if name in found]
-        if native:
+        if dialect == "native":
+            raise CredentialsError("--dialect native: this version speaks the Vibecode dialect only; leave it out")
+        if native and "BULKSTART_API_KEY" in found and dialect is None:
+            raise CredentialsError(
+                f"BULKSTART_API_KEY and {native[0]} are both set: choose with --dialect vibecode, or unset one of them"
+            )
+        if native and dialect is None:
             raise CredentialsError(
                 f"{native[0]} is set, but this version speaks the Vibecode dialect only: unset it and set BULKSTART_API_KEY"
             )
@@ -71,8 +77,7 @@ class Portal:
         headers = {"X-Api-Key": Secret(api_key)}
         if session_token:
             _check_printable("BULKSTART_SESSION_TOKEN", session_token)
-            headers["Authorization"] = Secret(f"Bearer {session_token}")
-            Secret(session_token)
+            headers["Authorization"] = Secret(session_token, before="Bearer ")
         return cls(_address(base_url), Vibecode(), headers, Secret(api_key))
 
     @property

@@ -95,36 +95,31 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
     """Who am I? Decides the portal's identity by interface.md 3; ``remembered``: what the journal kept for this address and key."""
     answer = await asked(send, portal.gateway.me_call(), None, lambda found: _busy(portal, found))
     fixed = portal.fixed_identity()
+    known = fixed or remembered
     if isinstance(answer, Lost):
-        return _not_met(answer, fixed, remembered)
+        return _not_met(answer, known)
     me = portal.gateway.read_me(answer)
     if isinstance(me, Me):
-        if fixed or me.portal:
+        if fixed or (me.portal and "#" not in (remembered or "")):
             return Met(fixed or me.portal, me)
-        identity = f"{portal.base_url}#{portal.digest(salt)}"
+        identity = remembered or f"{portal.base_url}#{portal.digest(salt)}"
         note = "the portal does not say its name: it is known by its address and this key, so that another key counts as another portal"
-        return Met(identity, me, notes=(note,))
+        return Met(identity, me, notes=() if me.portal else (note,))
     why = f"{me.code}: {me.message}" if me else f"HTTP {answer.status}"
-    if fixed or remembered:
-        return Met(fixed or remembered, notes=(f"the portal did not say who it is ({why}); going on as {fixed or remembered}",))
-    denied = me or Denied(
-        "UNREACHABLE", f"the portal did not say who it is ({why}), so it cannot be told from others; nothing was sent", 6
-    )
-    return Met(None, stop=denied)
+    if known:
+        return Met(known, notes=(f"the portal did not say who it is ({why}); going on as {known}",))
+    unknown = f"the portal did not say who it is ({why}), so it cannot be told from others; nothing was sent"
+    return Met(None, stop=me or Denied("UNREACHABLE", unknown, 6))
 
 
-def _not_met(lost: Lost, fixed: str | None, remembered: str | None) -> Met:
+def _not_met(lost: Lost, known: str | None) -> Met:
+    """No answer at all. Where the portal is known, what the journal holds is still told, though nothing may be sent."""
     if lost.reason in STOPPING:
-        return Met(None, stop=Denied(lost.reason, STOPPING[lost.reason]))
-    if lost.left and (fixed or remembered):
-        return Met(
-            fixed or remembered, notes=(f"the portal did not say who it is ({lost.reason}); going on as {fixed or remembered}",)
-        )
-    what = "did not answer" if lost.left else "cannot be reached"
-    return Met(
-        None,
-        stop=Denied("UNREACHABLE", f"the portal {what} ({lost.reason}): check the address and the network, then run again", 6),
-    )
+        return Met(known, stop=Denied(lost.reason, STOPPING[lost.reason]))
+    if lost.left and known:
+        return Met(known, notes=(f"the portal did not say who it is ({lost.reason}); going on as {known}",))
+    what = f"the portal {'did not answer' if lost.left else 'cannot be reached'} ({lost.reason})"
+    return Met(known, stop=Denied("UNREACHABLE", f"{what}: check the address and the network, then run again", 6))
 
 
 def _busy(portal: Portal, answer: Answer) -> Busy | None:
@@ -149,7 +144,7 @@ async def list_templates(portal: Portal, send: Ask, throttle: Throttle | None) -
             if not fresh or total is None or len(found) >= total:
                 return tuple(found.values()), ""
         if isinstance(answer, Lost) or answer.status != 404:  # noqa: PLR2004  the other path is worth a try only where this one is absent
-            return (tuple(found.values()) or None), why
+            return None, why if not found else f"it breaks off after {len(found)}: {why}"
     return None, why
 
 

@@ -45,7 +45,9 @@ class Question:
         if before:
             lines.append(f"  {_rows(before, 'row')} were started before and are left alone")
         if self.campaign:
-            lines.append(f"  campaign {self.campaign!r}: rows started under another label start again")
+            lines.append(
+                f"  campaign {self.campaign!r}: {_rows(plan.other_rounds, 'row')} started under another label before, and start again"
+            )
         first = min(self.canary, len(plan.ready))
         lines.append(
             f"A start cannot be taken back. The first {first} go first. Start now?"

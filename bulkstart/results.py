@@ -23,7 +23,8 @@ def own_columns(frame: pd.DataFrame) -> pd.DataFrame:
     names = [str(name) for name in frame.columns]
     if not set(RESULT_COLUMNS) <= set(names):
         return frame.copy()
-    old = {len(names) - 1 - names[::-1].index(name) for name in RESULT_COLUMNS}
+    planned = [index for index, name in enumerate(names) if name == "requestBody" and names[index - 1] == RESULT_COLUMNS[-1]]
+    old = set(planned) | {len(names) - 1 - names[::-1].index(name) for name in RESULT_COLUMNS}
     return frame.iloc[:, [index for index in range(len(names)) if index not in old]].copy()
 
 

@@ -13,15 +13,22 @@ _SHORTEST = 6
 class Secret:
     """A key, a session or an address that holds one: ``repr`` and ``str`` are ``***``; only ``reveal`` gives it out."""
 
-    __slots__ = ("__weakref__", "_value")
+    __slots__ = ("__weakref__", "_before", "_value")
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    def __init__(self, value: str, *, before: str = "") -> None:
+        self._value, self._before = value, before
         _HIDDEN.add(self)
 
     def reveal(self) -> str:
-        """The value itself; called by the transport alone."""
-        return self._value
+        """The value itself, behind its public beginning (``Bearer``); called by the transport alone."""
+        return self._before + self._value
+
+    def hide_in(self, text: str) -> str:
+        """``text`` without the value."""
+        return text.replace(self._value, "***") if len(self._value) >= _SHORTEST else text
+
+    def __len__(self) -> int:
+        return len(self._value)
 
     def __repr__(self) -> str:
         return "***"
@@ -32,10 +39,8 @@ class Secret:
 
 def redact(text: str) -> str:
     """``text`` with every living secret replaced by ``***``."""
-    for secret in list(_HIDDEN):
-        value = secret.reveal()
-        if len(value) >= _SHORTEST:
-            text = text.replace(value, "***")
+    for secret in sorted(_HIDDEN, key=len, reverse=True):  # the longest first: one may begin like another
+        text = secret.hide_in(text)
     return text
 
 

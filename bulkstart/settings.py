@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from bulkstart.errors import UsageError
 
+_QUOTED = re.compile(r"""^(["'])(.*?)\1\s*(?:#.*)?$""")
 DEFAULT_BASE_URL = "https://vibecode.bitrix24.tech/v1"
 
 
@@ -19,8 +21,8 @@ def read_env_file(text: str) -> dict[str, str]:
         name, value = name.strip(), value.strip()
         if not equals or name.startswith("#") or not name.isidentifier():
             continue
-        quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
-        found[name] = value[1:-1] if quoted else value.split(" #")[0].strip()
+        quoted = _QUOTED.match(value)
+        found[name] = quoted[2] if quoted else value.split(" #")[0].strip()
     return found
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from bulkstart.model import ErrorCell, UncalculatedCell
 from bulkstart.sheet_xml import unescape
 
-_EXACT: Final = 10**15  # Excel keeps 15 digits; from here on a number may have been rounded
+_DIGITS: Final = 15  # that Excel keeps; a longer number may have been rounded
+_EXACT: Final = 10**_DIGITS
 _DAY: Final = 86_400_000  # milliseconds, Excel's own precision for times
 _LEAP_BUG: Final = 60  # Excel's 29 February 1900, a day that never was
 _LAST_DAY: Final = 2_958_466  # behind 31 December 9999
@@ -56,6 +58,8 @@ def cell_reader(
 
 def read_number(text: str) -> int | float | str:
     """Return a number: integral and below 10^15 an ``int``, else a ``float``; the text where it is no number."""
+    if text.isdecimal() and len(text) < _DIGITS:
+        return int(text)
     try:
         number = float(text)
     except ValueError:
@@ -65,6 +69,7 @@ def read_number(text: str) -> int | float | str:
     return number if "_" not in text else text
 
 
+@lru_cache(4096)
 def read_date(number: float, style: str, shift: int) -> object:
     """Return the date, time, datetime or duration that a number in such a format shows; the number where Excel shows none."""
     if not 0 <= number < _LAST_DAY:

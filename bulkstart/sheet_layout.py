@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.errors import SheetError
-from bulkstart.model import RESULT_COLUMNS, SheetSource
+from bulkstart.model import RESULT_COLUMNS, ErrorCell, SheetSource, UncalculatedCell
 from bulkstart.sheet_bytes import format_of
 from bulkstart.sheet_csv import Dialect, detect, records
 from bulkstart.sheet_grid import Cells, Rows, column_index, header_text
@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A results frame as columns of cells: the analyst's own ones, then the result columns (none, if the frame has none)."""
+    """A results frame as columns of cells: the ``own`` ones of the analyst, then the result columns, if it has them.
+
+    ``uncalculated`` counts the formulas without a result. They are written as ``#N/A``: as text they would look like values when
+    the file is fed back, and as formulas they would mean other cells in another place.
+    """
 
     headers: tuple[str, ...]
     own: int
     columns: tuple[Sequence[object], ...]
+    uncalculated: int = 0
 
     @property
     def results(self) -> tuple[str, ...]:
@@ -60,7 +65,12 @@ def table_of(results: pd.DataFrame) -> Table:
     starts = (place for place in range(len(headers) - six, -1, -1) if headers[place : place + six] == RESULT_COLUMNS)
     own = next(starts, len(headers))
     columns = tuple(results.iloc[:, place].astype(object).tolist() for place in range(len(headers)))
-    return Table(headers, own, columns)
+    uncalculated = sum(isinstance(cell, UncalculatedCell) for column in columns for cell in column)
+    if uncalculated:
+        columns = tuple(
+            [ErrorCell("#N/A") if isinstance(cell, UncalculatedCell) else cell for cell in column] for column in columns
+        )
+    return Table(headers, own, columns, uncalculated)
 
 
 def plain_layout(table: Table, *notes: str, tab: str = "Results", dialect: Dialect | None = None) -> Layout:

@@ -166,10 +166,8 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
     rows = table.rows[header.place + 1 :]
     columns = _columns(table, header)
     last = columns[-1] + 1
-    values = np.empty((len(rows), last), dtype=object)
-    values.fill("" if table.dialect else None)
-    for place, (_, row) in enumerate(rows):
-        values[place, : len(row)] = row[:last]
+    blanks = ["" if table.dialect else None] * last
+    values = np.array([row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows], dtype=object)
     headers = [header_text(cells[column]) if column < len(cells) else "" for column in columns]
     frame = pd.DataFrame(
         values if len(columns) == last else values[:, columns],

@@ -47,7 +47,8 @@ def write_sheet(
             notes = write_csv(file, table, layout, tabbed=target.suffix.lower() == ".tsv", safe=safe_csv)
         else:
             notes = write_workbook(file, table, layout, macros=target.suffix.lower() == ".xlsm")
-    return [*layout.notes, *notes]
+    formulas = [f"{table.uncalculated:,} formulas without a result are written as #N/A"] if table.uncalculated else []
+    return [*layout.notes, *formulas, *notes]
 
 
 @contextmanager

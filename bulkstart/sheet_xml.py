@@ -20,13 +20,12 @@ MAX_TEXT: Final = 1_000_000
 MAX_ROWS: Final = 1_048_576
 MAX_COLUMNS: Final = 16_384
 _CHUNK: Final = 1 << 17
-_DIGITS: Final = "0123456789"
 _ESCAPE: Final = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
 def unescape(text: str) -> str:
     """Return a text with ``_x000D_`` and the like as the characters they stand for (ECMA-376, ST_Xstring)."""
-    return _ESCAPE.sub(_character, text) if "_x" in text else text
+    return _ESCAPE.sub(_character, text)
 
 
 def _character(match: re.Match[str]) -> str:
@@ -109,7 +108,7 @@ def shared_strings(stream: IO[bytes]) -> list[str]:
             if not phonetic:
                 text += "".join(parts)
         elif name == "si":
-            strings.append(unescape(text))
+            strings.append(unescape(text) if "_x" in text else text)
             text = ""
         elif name == "rPh":
             phonetic = False
@@ -144,17 +143,19 @@ class Worksheet:
         cell: dict[str, str] = {}
         value: str | None = None
         formula: str | None = None
-        phonetic, at = False, -1
+        phonetic, at, digits = False, -1, 1
 
         def start(name: str, attributes: dict[str, str]) -> None:
-            nonlocal row, cell, phonetic, at
-            parts.clear()
+            nonlocal row, cell, phonetic, at, digits
             if name == "c":
                 cell = attributes
-            elif name == "row":
+                return
+            parts.clear()
+            if name == "row":
                 row, at = [], -1
                 if not self._begin(attributes):
                     parser.stop()
+                digits = len(str(self._number))
             elif name == "rPh":
                 phonetic = True
 
@@ -164,7 +165,7 @@ class Worksheet:
                 value = "".join(parts)
             elif name == "c":
                 reference = cell.get("r")
-                at = at + 1 if reference is None else columns[reference.rstrip(_DIGITS)]
+                at = at + 1 if reference is None else columns[reference[:-digits]]
                 if value is not None or formula is not None:
                     self._place(row, at, read(cell, value, formula)) if at != len(row) else row.append(read(cell, value, formula))
                     value = formula = None
@@ -220,5 +221,5 @@ class _Columns(dict[str, int]):
 
     def __missing__(self, letters: str) -> int:
         if not re.fullmatch("[A-Z]{1,3}", letters) or column_index(letters) >= MAX_COLUMNS:
-            raise SheetError(f"a cell stands in the impossible column {letters!r}")
+            raise SheetError(f"a cell's reference names another row, or the impossible column {letters!r}")
         return self.setdefault(letters, column_index(letters))

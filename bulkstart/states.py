@@ -33,6 +33,7 @@ class Event(StrEnum):
     LOSE = "lose"  # no proof either way
     CRASH = "crash"  # its owner died while it was on the wire
     RELEASE = "release"  # a person allows it again
+    TOLD = "told"  # a fed-back sheet says that it is in doubt
     RESTORE = "restore"  # a released doubt whose run ended without a new attempt
 
 
@@ -45,6 +46,9 @@ TABLE: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.LOSE): State.IN_DOUBT,
     (State.SENDING, Event.CRASH): State.IN_DOUBT,
     (State.IN_DOUBT, Event.START): State.STARTED,
+    (State.NEW, Event.TOLD): State.IN_DOUBT,
+    (State.DEFERRED, Event.TOLD): State.IN_DOUBT,
+    (State.REFUSED, Event.TOLD): State.IN_DOUBT,
     (State.IN_DOUBT, Event.RELEASE): State.DEFERRED,
     (State.REFUSED, Event.RELEASE): State.DEFERRED,
 }

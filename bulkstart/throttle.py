@@ -25,13 +25,16 @@ FAR_RESET = 5.0  # a reset further off than this belongs to a window, a nearer o
 LOOK_AGAIN = 0.25  # seconds after which a full bucket is looked at again
 PATIENCE = 1.0  # seconds that others wait for the answer of a lone request that tries the road
 
-GROWTH = 5.0  # seconds in which an unrefused rate grows e-fold
-FIRST_CUT = 0.4  # part taken from the rate at the first refusal
+GROWTH = 7.0  # seconds in which an unrefused rate grows e-fold
+FIRST_CUT = 0.33  # part taken from the rate at the first refusal
 CUT = 0.06  # part by which a learned rate stays below what got through
-CONVEX = 0.2  # how steeply the rate passes beyond what got through
-STEP_REQUESTS, STEP_SECONDS, STEP_HOLDS = 60, 15.0, 10.0  # what one step back to that level takes, whichever is most
+CONVEX = 0.4  # how steeply the rate passes beyond what got through
+STEP_REQUESTS, STEP_SECONDS, STEP_HOLDS = 60, 10.0, 6.0  # whichever is most
 CALM = 4.0
-WIDEST_CUT = 3.0  # one episode never divides the rate by more
+AGREE = 1.0
+BACKOFF = 1.6
+OUTAGE = 3
+WIDEST_CUT = 2.0  # one episode never divides the rate by more
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +145,12 @@ class _Window:
 class _Pace:
     """The learned rate. ``step`` counts how far it has come back since the last refusal: at 1 it is ``level`` again."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, start: float) -> None:
         self.cap = limits.safe_rate if limits.stated else math.inf
         self.rate = limits.safe_rate
         self.level, self.step, self.depth, self.held = math.inf, 0.0, FIRST_CUT, 0.0
-        self.calm=1.0
+        self.calm = 1.0
+        self._stretch, self.refused_all = (0, start), 0
         self.refused_now, self.episodes = 0, 0
         self._first: tuple[int, float] | None = None  # ticket and instant at which the latest episode began
 
@@ -169,8 +173,8 @@ class _Pace:
         """A new episode: what got through since the one before is what the portal bears."""
         reached = self.rate
         if self._first is None:
-            self.fall_to(reached, FIRST_CUT)
-        elif self.step >= 1:
+            self.fall_to(reached, FIRST_CUT if self.cap == math.inf else CUT)
+        elif self.step >= AGREE:
             self.calm = min(CALM, self.calm * 2)
             self.fall_to(math.sqrt(self.level * reached), CUT)
         else:
@@ -180,6 +184,12 @@ class _Pace:
             self.fall_to(math.sqrt(reached * min(max(bears, reached / WIDEST_CUT**2), reached)), CUT)
         self._first, self.refused_now, self.held = (ticket, left), 0, 0.0
         self.episodes += 1
+
+    def endured(self, ticket: int, now: float) -> None:
+        """A long closure ended: what got through from the stretch before it until now is what a long window bears."""
+        bears = (ticket - self._stretch[0] - self.refused_all) / max(now - self._stretch[1], 1e-3)
+        self.fall_to(min(bears, self.level), CUT)
+        self._stretch, self.refused_all = (ticket, now), 0
 
     def fall_to(self, level: float, depth: float) -> None:
         self.level, self.depth, self.step = max(level, SLOWEST), depth, 0.0
@@ -205,8 +215,10 @@ class _Headroom:
         self._reserve = 0.0 if self._far else min(2.0, 0.05 * limit)
         self._expires = now + reset if self._far else left + max(reset, PATIENCE)
 
-    def next(self, now: float, on_wire: dict[int, _Left], last: int, freed: int) -> tuple[float, bool]:
+    def next(self, now: float, on_wire: dict[int, _Left], last: int, freed: int, refused: bool) -> tuple[float, bool]:
         """The earliest instant as far as the headers go, and whether a lone request should try the road then."""
+        if not (self._far or refused):
+            return now, False
         unseen = last - self._ticket + sum(t < self._ticket and w.at > self._left - PATIENCE for t, w in on_wire.items())
         if self._remaining - self._reserve - unseen + freed - self._freed >= 1:
             return now, False
@@ -232,7 +244,7 @@ class Throttle:
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.limits = limits
-        self._pace = _Pace(limits)
+        self._pace = _Pace(limits, now)
         self._bucket = _Bucket(limits.safe_rate, limits.safe_burst, now)
         self._window = _Window(*limits.window) if limits.window else _Window(0, 0.0)
         self._headroom = _Headroom()
@@ -247,7 +259,7 @@ class Throttle:
         at = max(now, self._held, self._bucket.next(now))
         if self.limits.window:
             at = max(at, self._window.next(now))
-        room, lone = self._headroom.next(now, self._on_wire, self._last, self._window.freed)
+        room, lone = self._headroom.next(now, self._on_wire, self._last, self._window.freed, self._pace.episodes > 0)
         if (lone or self._failed) and self._lone[0] in self._on_wire:
             at = max(at, self._lone[1] + PATIENCE)
         return max(at, room)
@@ -255,7 +267,7 @@ class Throttle:
     def leave(self, now: float) -> int:
         """One request leaves now; returns its ticket. Also for requests that start nothing: every request counts."""
         self._last += 1
-        lone = self._headroom.next(now, self._on_wire, self._last - 1, self._window.freed)[1]
+        lone = self._headroom.next(now, self._on_wire, self._last - 1, self._window.freed, self._pace.episodes > 0)[1]
         if lone:
             self._headroom.left(self._last, now)
         if lone or self._failed:
@@ -294,6 +306,8 @@ class Throttle:
             self._refuse(ticket, sent, now, _sane(after, 0, math.inf), jitter)
             return
         if ticket > self._episode:
+            if self._failed >= OUTAGE:
+                self._pace.endured(ticket, (self._struck+now)/2)
             self._failed = 0
         if sent.pressed:
             self._pace.accepted()
@@ -305,11 +319,13 @@ class Throttle:
                 self._pace.refused(ticket, sent.at)
             self._failed += 1
             self._episode = self._last
-            own = min(LONGEST_BACKOFF, 2.0 ** (self._failed - 1)) * (1 + jitter / 4)
+            self._struck = now
+            own = min(LONGEST_BACKOFF, BACKOFF ** (self._failed - 1)) * (1 + jitter / 4)
             wait = own if after is None else max(after, own / 2 if self._failed > 1 else 0.0)
         else:
             wait = after or 0.0
         self._pace.refused_now += 1
+        self._pace.refused_all += 1
         self.hold(now + min(wait, LONGEST_HOLD))
         self._pace.held = max(self._pace.held, self._held - now)
         self._follow(now)

@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ import pandas as pd
 import pytest
 
 import bulkstart
+from bulkstart.cli import main
 from bulkstart.simulator import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,9 @@ WITHOUT_COMMIT = {"refused", "not_attempted", "gave_up", "invalid", "duplicate",
 FAST: dict[str, Any] = {"rate": 500, "burst": 500}
 FAST_WORDS = ["--rate", "500", "--burst", "500"]
 PLAIN = {"id": 713, "name": "Plain", "documentType": "deal"}
+MARK: dict[str, Any] = {
+    "mark": {"Name": "Mark", "Type": "string", "Required": "0", "Multiple": "0", "Options": "", "Default": ""}
+}
 BOUND = 40.0  # seconds after which a process counts as hung; most end within two
 
 Json = dict[str, Any]
@@ -45,7 +49,13 @@ Json = dict[str, Any]
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home of the test's own; no setting of the person who runs the tests is seen by them."""
     for name in list(os.environ):
-        if name.startswith("BULKSTART_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ssl_cert_file"):
+        if name.startswith("BULKSTART_") or name.lower() in (
+            "http_proxy",
+            "https_proxy",
+            "all_proxy",
+            "no_proxy",
+            "ssl_cert_file",
+        ):
             monkeypatch.delenv(name)
     folder = tmp_path / "home"
     for name, value in private(folder).items():
@@ -94,25 +104,26 @@ def truth(
     template: int = 713,
     kind: str = "deal",
     earlier: Sequence[Json] = (),
+    rounds: int = 1,
     arrivals: bool = True,
 ) -> None:
     """The one comparison of a results frame with what truly happened.
 
-    ``ledger``: the portal's lines of this run; ``earlier``: those of runs before. ``template``, ``kind`` hold where the frame has no
+    ``ledger``: the portal's lines of this run; ``earlier``: those of runs before; ``rounds``: how often one intent may have been
+    meant (2 with a second campaign). A second commit that the gateway made of one request is not counted. ``template``, ``kind`` hold where the frame has no
     such column; an ``entityId`` that is no number is a row that must not have been sent. Where the frame has a column
     ``param:mark``, rows on one entity are told apart by it.
     """
-    commits = [line for line in starts([*earlier, *ledger], "commit") if line["cause"] == "start"]
+    commits = starts([*earlier, *ledger], "commit")
     by_id: dict[str, list[Json]] = {}
     for line in commits:
         by_id.setdefault(line["workflowId"], []).append(line)
     told = results.to_dict("records")
     for row in told:
         one_row(row, by_id, template, kind)
-    twice = [what for what, count in Counter(map(intent, commits)).items() if count > 1]
-    rounds = len(earlier) > 0
-    assert rounds or not twice, f"started twice: {twice}"
-    nothing_hidden(told, commits, template, kind, rounds=rounds)
+    meant = Counter(intent(line) for line in commits if line["cause"] == "start")
+    assert max(meant.values(), default=0) <= rounds, f"started more often than meant: {meant.most_common(3)}"
+    nothing_hidden(told, commits if rounds == 1 else starts(ledger, "commit"), template, kind)
     ids = [row["workflowId"] for row in told if row["workflowId"]]
     assert len(ids) == len(set(ids)), "two rows claim one workflow"
     if arrivals:
@@ -153,12 +164,13 @@ def entity_of(row: Mapping[Any, Any], kind: str) -> tuple[str, int] | None:
     return (str(row.get("entityType") or kind), int(number)) if number.isdigit() else None
 
 
-def nothing_hidden(told: Sequence[Mapping[Any, Any]], commits: Sequence[Json], template: int, kind: str, *, rounds: bool) -> None:
+def nothing_hidden(told: Sequence[Mapping[Any, Any]], commits: Sequence[Json], template: int, kind: str) -> None:
     """Every commit is accounted for: by its id, or by a row in doubt on the same entity with the same template and mark."""
     claimed = {row["workflowId"] for row in told if row["workflowId"]}
+    answered = {line["n"] for line in commits if line["workflowId"] in claimed}
     room: Counter[tuple[Any, ...]] = Counter(place(row, template, kind) for row in told if row["startStatus"] == "in_doubt")
     for line in commits:
-        if line["workflowId"] in claimed or rounds:
+        if line["n"] in answered or line["cause"] != "start":
             continue
         mark = (line["parameters"] or {}).get("mark", "") if any("param:mark" in row for row in told) else ""
         where = (line["templateId"], (line["entityType"], line["entityId"]), mark)
@@ -273,6 +285,17 @@ class Desk:
         """The main job on a sheet of plain deals, confirmed, fast, answering in JSON."""
         return self.cli(sheet, "--template", 713, "--yes", "--json", *FAST_WORDS, *words)
 
+    def again(self, sheet: Path, *words: object) -> Said:
+        """The same as ``start`` inside this process, which spares a second: for what follows a run that was a process."""
+        out, err = io.StringIO(), io.StringIO()
+        given = ["--template", "713", "--yes", "--json", *FAST_WORDS, *words]
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+            for name, value in self.settings().items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            code = main([str(word) for word in (sheet, *given)])
+        return Said(code, out.getvalue(), err.getvalue())
+
     def sheet(self, name: str = "deals.csv", rows: int = 8, first: int = 1) -> Path:
         """A CSV sheet of deals."""
         path = self.folder / name
@@ -307,7 +330,9 @@ def table(path: Path) -> pd.DataFrame:
     """A results file as text cells, read by other means than the product's own."""
     if path.suffix == ".xlsx":
         book = openpyxl.load_workbook(path)
-        header, *rows = [["" if cell is None else str(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        header, *rows = [
+            ["" if cell is None else str(cell) for cell in row] for row in book.worksheets[0].iter_rows(values_only=True)
+        ]
     else:
         header, *rows = list(csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline="")))
     return pd.DataFrame([row for row in rows if any(row)], columns=header, dtype=object)

@@ -249,7 +249,7 @@ def _below(table: list[list[Any]], top: int, names: list[str]) -> Results:
         if not any(text(cell) for cell in cells):
             continue
         regular = len(cells) == len(names) or not isinstance(cells[0], str)
-        tail = cells[first : first + width] if regular else cells[-width:]
+        tail = cells[first : first + width] if len(cells) >= len(names) else cells[-width:]
         new = [text(cell) for cell in tail] + [""] * (width - len(tail))
         results.lines.append(
             Line(below, cells[:first], dict(zip(SIX, new[:6], strict=True)), new[6] if width == 7 else "", regular)

@@ -71,7 +71,7 @@ def test_a_portal_that_names_itself_nowhere_is_known_by_address_and_key_and_that
 
 
 @pytest.mark.parametrize(
-    "heard", [failed(500, "INTERNAL_ERROR"), failed(401, "INVALID_API_KEY"), Answer(200, {}, b"<html>"), UNANSWERED, UNREACHED]
+    "heard", [failed(500, "INTERNAL_ERROR"), failed(401, "INVALID_API_KEY"), Answer(200, {}, b"<html>"), UNANSWERED]
 )
 def test_where_the_portal_does_not_say_who_it_is_the_remembered_identity_is_used_and_that_is_said(heard):
     found = met(heard, remembered="acme.bitrix24.ru")[0]

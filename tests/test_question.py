@@ -68,11 +68,11 @@ def begun(journal, run, *requests, end):
     """A run that ends each of its rows in ``end``."""
     keys = [row_key(PORTAL, request) for request in requests]
     run_entry = {"id": run, "started_at": 1.0, "portal": PORTAL, "dialect": "vibecode", "sheet": "", "template": "713"}
-    with journal.claiming() as claim:
+    with journal.claiming(run) as claim:
         claim.open_run(
             run_entry | {"campaign": "", "rows": len(keys), "settings": "{}"}, [(n, "", k) for n, k in enumerate(keys)]
         )
-        claim.take(run, PORTAL, "", [(key, request, None) for key, request in zip(keys, requests, strict=True)])
+        claim.take(PORTAL, "", [(key, request, None) for key, request in zip(keys, requests, strict=True)])
     for number, key in enumerate(keys):
         journal.record(run, [Note(key, Event.SEND)])
         journal.record(run, [Note(key, end, workflow_id=f"w.{number}" if end is Event.START else "")])

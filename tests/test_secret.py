@@ -16,7 +16,7 @@ from bulkstart.model import HttpCall
 from bulkstart.secret import Secret, guard_logs, redact
 from bulkstart.transport import Transport
 
-PLANTED = "vibe_api_PLANTED0123456789"
+PLANTED = "vibe_api_9PLANTED0123456789"
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,9 @@ def test_a_text_is_freed_of_every_living_secret_wherever_it_stands():
 
 
 def test_a_secret_that_begins_like_another_leaves_no_tail():
-    secrets = [Secret(PLANTED[:16]), Secret(PLANTED), Secret(PLANTED[:18])]
-    for _ in range(3):
-        assert redact(PLANTED) == "***"
-    assert len(secrets) == 3
+    secrets = [Secret(PLANTED[:length]) for length in range(10, len(PLANTED) + 1)]
+    assert redact(PLANTED) == "***"
+    assert len(secrets) == 18
 
 
 def test_a_text_without_secrets_stays_as_it_is():

@@ -48,6 +48,11 @@ def test_another_russian_encoding_is_a_question_and_never_a_guess(encoding: str)
     assert _fields(RUSSIAN.encode(encoding), encoding=encoding)[0][1] == "Название сделки"
 
 
+def test_a_few_letters_in_the_wrong_case_are_no_russian_word() -> None:
+    with pytest.raises(SheetError, match="--encoding"):
+        _detect("ID;Имя\n1;Пётр\n".encode("koi8-r"))
+
+
 @pytest.mark.parametrize("text", ["ID;España\n1;São Paulo\n2;Düsseldorf\n", "ID;Name\n1;Jürgen Größer\n"])
 def test_western_letters_are_not_taken_for_russian_ones(text: str) -> None:
     with pytest.raises(SheetError, match="--encoding"):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bulkstart.model import RESULT_COLUMNS
+from bulkstart.model import RESULT_COLUMNS, UncalculatedCell
 from bulkstart.sheet import read_sheet, write_sheet
 from bulkstart.sheet_layout import layout_of, table_of
 from tests.sheet_files import HEADER, workbook
@@ -28,6 +28,13 @@ def test_the_last_six_columns_of_that_name_are_the_results_with_what_follows_the
     assert (table.own, table.results) == (7, (*RESULT_COLUMNS, "requestBody"))
 
 
+@pytest.mark.parametrize("name", ["r.csv", "r.xlsx"])
+def test_a_formula_without_a_result_never_comes_back_as_a_value(tmp_path: Path, name: str) -> None:
+    frame = pd.DataFrame([[1, UncalculatedCell("=A1")]], columns=["ID", "Sum"], dtype=object)
+    assert write_sheet(frame, tmp_path / name) == ["1 formulas without a result are written as #N/A"]
+    assert read_sheet(tmp_path / name)["Sum"].tolist() == ["#N/A"]
+
+
 def test_a_frame_without_results_is_all_the_analysts_own() -> None:
     table = table_of(pd.DataFrame([[1, 2]], columns=["a", "a"]))
     assert (table.own, table.columns) == (2, ([1], [2]))
@@ -40,6 +47,7 @@ def test_a_frame_without_results_is_all_the_analysts_own() -> None:
         (lambda frame: frame.reset_index(drop=True), "row numbers in order"),
         (lambda frame: frame.set_axis(["x", "y"]), "row numbers in order"),
         (lambda frame: pd.concat([frame, frame]), "row numbers in order"),
+        (lambda frame: frame.set_axis([4, 4]), "row numbers in order"),
         (lambda frame: frame.assign(ID="1").rename(columns={"Title": "Name"}), "other columns"),
     ],
 )

@@ -68,6 +68,7 @@ def test_201_with_an_id_is_a_start_and_the_id_is_kept_to_the_letter():
         (504, error("QUEUE_TIMEOUT", retryAfter=5)),
         (400, error("SOMETHING_NEW")),
         (403, error("SOMETHING_NEW")),
+        (422, {"error": "ERROR_ARGUMENT", "error_description": "native-shaped, so nobody's word here"}),
         (422, error("BITRIX_ERROR", "Mail server refused the letter")),
         (422, error("BITRIX_ERROR", "wrong document_id!")),
         (422, error("BITRIX_ERROR", "Wrong DOCUMENT_ID! ")),

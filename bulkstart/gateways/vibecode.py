@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkstart.gateways import Me
-from bulkstart.gateways.codes import native_verdict, vibecode_verdict
+from bulkstart.gateways.codes import vibecode_verdict
 from bulkstart.gateways.definitions import read_template
 from bulkstart.gateways.running import Running, read_running_row
 from bulkstart.model import Answer, Denied, HttpCall, InDoubt, Refused, Started, StartRequest, Template, Verdict
@@ -47,20 +47,17 @@ def _seconds(value: object) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """The error part of an envelope, tolerant of a native-shaped one (``{"error": code, "error_description": text}``)."""
+    """The error part of an envelope; any other shape of error is nobody's word, and proves nothing."""
 
     code: str
     message: str
     native_code: str = ""
     warning: str = ""
     after: float | None = None
-    is_native: bool = False
 
 
 def _error_of(payload: Mapping[str, Any]) -> _Error | None:
     error = payload.get("error")
-    if isinstance(error, str) and error:
-        return _Error(error, _text(payload.get("error_description")), is_native=True)
     if not isinstance(error, dict) or not _text(error.get("code")):
         return None
     return _Error(
@@ -185,8 +182,6 @@ def _verdict(answer: Answer) -> Verdict:
         return _without_envelope(answer)
     if payload.get("success") is True or workflow_id:
         return InDoubt(error.code, f"the answer says both success and an error: {error.message}")
-    if error.is_native:
-        return native_verdict(error.code, error.message) or InDoubt(error.code, error.message)
     after = error.after if error.after is not None else _seconds(answer.headers.get("retry-after"))
     return vibecode_verdict(error.code, error.message, native_code=error.native_code, after=after)
 

@@ -1,0 +1,97 @@
+"""The journal's file: its tables, how it is opened, and what to tell a person when it cannot be used."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bulkstart.errors import JournalError
+
+VERSION = 1
+"""Version of the tables; a journal with a higher one was written by a newer program and is left alone."""
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS portals (
+  base TEXT NOT NULL, credential TEXT NOT NULL, identity TEXT NOT NULL, PRIMARY KEY (base, credential));
+CREATE TABLE IF NOT EXISTS runs (
+  id TEXT PRIMARY KEY, started_at REAL NOT NULL, finished_at REAL, exit_code INTEGER, portal TEXT NOT NULL, dialect TEXT NOT NULL,
+  sheet TEXT NOT NULL, template TEXT NOT NULL, campaign TEXT NOT NULL, rows INTEGER NOT NULL, settings TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS starts (
+  key TEXT PRIMARY KEY, portal TEXT NOT NULL, template_id INTEGER NOT NULL, entity_type TEXT NOT NULL, entity_id INTEGER NOT NULL,
+  campaign TEXT NOT NULL, parameters TEXT NOT NULL, state TEXT NOT NULL, run_id TEXT NOT NULL, doubted INTEGER NOT NULL DEFAULT 0,
+  workflow_id TEXT NOT NULL DEFAULT '', error_code TEXT NOT NULL DEFAULT '', error_message TEXT NOT NULL DEFAULT '',
+  sent_at REAL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS starts_by_document ON starts (portal, template_id, entity_type, entity_id, campaign);
+CREATE INDEX IF NOT EXISTS starts_by_workflow ON starts (workflow_id) WHERE workflow_id <> '';
+CREATE TABLE IF NOT EXISTS run_rows (
+  run_id TEXT NOT NULL, position INTEGER NOT NULL, label TEXT NOT NULL, key TEXT NOT NULL, status TEXT NOT NULL DEFAULT '',
+  workflow_id TEXT NOT NULL DEFAULT '', error_code TEXT NOT NULL DEFAULT '', error_message TEXT NOT NULL DEFAULT '',
+  attempts INTEGER NOT NULL DEFAULT 0, started_at TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, position)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS run_rows_by_key ON run_rows (key) WHERE key <> '';
+CREATE TABLE IF NOT EXISTS events (
+  seq INTEGER PRIMARY KEY, at REAL NOT NULL, run_id TEXT NOT NULL, key TEXT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL);
+"""
+
+_ADVICE = (
+    (("locked", "busy"), "another program keeps it locked: end that program, then run again"),
+    (
+        ("malformed", "not a database", "no such table", "no such column"),
+        "it is damaged: keep the file, restore it from a copy, or start a new one with --journal (which knows of no earlier start)",
+    ),
+    (("full",), "the disk is full: make room, then run the same sheet again; nothing starts twice"),
+)
+
+
+def trouble(path: Path, error: Exception) -> JournalError:
+    """The error for a person: what is wrong with the journal, and what to do."""
+    text = str(error)
+    advice = next((advice for words, advice in _ADVICE if any(word in text for word in words)), None)
+    return JournalError(
+        f"the journal {path} cannot be used ({text}): {advice or 'choose another file with --journal or BULKSTART_JOURNAL'}"
+    )
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the disk raise into ``JournalError``."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise trouble(path, error) from error
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the journal, making it where it is not there. Raises ``JournalError``."""
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            _prepare(db, path)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    if (found == 0 and tables) or (found == VERSION and not {"starts", "run_rows"} <= tables):
+        raise JournalError(f"{path} is another program's database, not a bulkstart journal: choose another file with --journal")
+    if found > VERSION:
+        raise JournalError(
+            f"the journal {path} was written by a newer bulkstart (version {found}): update this program, or use --journal"
+        )
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    if found < VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES.split(";\n"):
+            db.execute(statement)
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
+        db.execute(f"PRAGMA user_version={VERSION}")
+        db.execute("COMMIT")

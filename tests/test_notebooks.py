@@ -1,0 +1,82 @@
+"""Every notebook runs from top to bottom in a clean kernel, and is committed without outputs.
+
+That ``start`` works there at all proves that it works inside a running loop: a kernel has one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.conftest import ROOT, private
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+CELL_SECONDS = 60
+
+
+def code_cells(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request: pytest.FixtureRequest) -> Path:
+    path = request.param
+    assert isinstance(path, Path)
+    return path
+
+
+def executed(path: Path, folder: Path, home: Path) -> Any:
+    """The notebook as it looks after a run in a kernel of its own, in a copy of the folders that it reads."""
+    shutil.copytree(ROOT / "sample_data", folder / "sample_data")
+    (folder / "notebooks").mkdir()
+    found = nbformat.read(path, as_version=4)
+    env = {**os.environ, **private(home), "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(home / "ipython")}
+    client = NotebookClient(found, timeout=CELL_SECONDS, resources={"metadata": {"path": str(folder / "notebooks")}})
+    client.execute(env=env)
+    return found
+
+
+def said(cell: Any) -> str:
+    """All text that a cell put out."""
+    texts = [output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell["outputs"]]
+    return "\n".join(texts)
+
+
+def test_there_is_a_notebook() -> None:
+    assert NOTEBOOKS
+
+
+def test_a_notebook_is_committed_without_outputs_and_is_valid(notebook: Path) -> None:
+    found = json.loads(notebook.read_text(encoding="utf-8"))
+    nbformat.validate(found)
+    assert (found["nbformat"], found["nbformat_minor"]) == (4, 5)
+    ids = [cell["id"] for cell in found["cells"]]
+    assert len(ids) == len(set(ids))
+    for cell in code_cells(found):
+        assert cell["outputs"] == [], cell["id"]
+        assert cell["execution_count"] is None, cell["id"]
+
+
+def test_a_notebook_runs_to_its_end_in_a_clean_kernel(notebook: Path, tmp_path: Path, home: Path) -> None:
+    ran = executed(notebook, tmp_path, home)
+    for cell in code_cells(ran):
+        assert cell["execution_count"], f"{cell['id']} did not run"
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error", f"{cell['id']}: {output}"
+            assert output.get("name") != "stderr", f"{cell['id']}: {output}"
+    told = {cell["id"]: said(cell) for cell in code_cells(ran)}
+    if notebook.stem == "quickstart":
+        assert told["start-deals"].count(" started ") == 12
+        assert "already_started    12" in told["start-again"]
+        assert "BITRIX_ERROR" in told["refused-row"]
+        assert "in_doubt" in told["doubt-row"]
+        assert told["look-in-ledger"] == "True"
+        assert (tmp_path / "notebooks" / "deals.results.xlsx").exists()
+    assert not list(home.glob("**/journal.sqlite")), "a sandbox run touched the user's journal"
