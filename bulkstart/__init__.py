@@ -19,7 +19,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bulkstart.version import VERSION as __version__
+from bulkstart.version import VERSION
 
 if TYPE_CHECKING:
     from bulkstart.api import astart, check, runs, start, templates, write_results
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bulkstart.portal import Portal
     from bulkstart.sandboxed import sandbox
     from bulkstart.sheet import read_sheet
+
+__version__ = VERSION
 
 __all__ = [
     "BulkstartError",

@@ -215,6 +215,8 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
             near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)
             hint = f"; did you mean the command {near[0]!r}?" if near else f"; commands: {', '.join(COMMANDS)}"
             raise UsageError(f"{word!r} is neither a command nor an existing file{hint}")
+    if not words:
+        raise UsageError("give a sheet or a command (see bulkstart --help)")
     return "start", list(words)
 
 

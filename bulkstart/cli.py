@@ -75,8 +75,6 @@ def main(words: Sequence[str] | None = None) -> int:
     )  # a sheet is many small values that live to the end: measured a third off reading 100,000 rows
     words = list(sys.argv[1:] if words is None else words)
     try:
-        if not words:
-            raise UsageError("give a sheet or a command (see bulkstart --help)")
         command, rest = command_of(words)
         arguments = parser_of(command).parse_args(rest)
         return _COMMANDS[command](arguments)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bulkstart.errors import JournalError
 from bulkstart.forecast import Forecast, forecast
-from bulkstart.gateways.vibecode import body_of
 from bulkstart.gate import Gate
+from bulkstart.gateways.vibecode import body_of
 from bulkstart.halts import Halts
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, View

@@ -75,8 +75,8 @@ async def asked(
     for attempt in range(TRIES):
         ticket = 0
         if throttle is not None:
-            while (leave := throttle.next_leave(loop.time())) > loop.time():
-                await asyncio.sleep(leave - loop.time())
+            while (wait := throttle.next_leave(loop.time()) - loop.time()) > 0:  # noqa: ASYNC110  time passes, no event comes
+                await asyncio.sleep(wait)
             ticket = throttle.leave(loop.time())
         answer = await send(call)
         busy = read_busy(answer) if isinstance(answer, Answer) else None

@@ -3,8 +3,8 @@
 Pure: no clock, no chance, no waiting. Every call is told the time, in seconds of a clock that never steps (``time.monotonic``);
 jitter is an argument too. One dispatcher asks ``next_leave``, calls ``leave`` when that instant has come, and reports every answer.
 
-The law (decision 0002): stay a small margin below what was stated; where nothing was stated, grow by a constant per accepted answer
-until the first refusal; from then on the rate is what got through between two refusals, approached from below and passed with care.
+The law (decision 0002): stay a small margin below what was stated. Where nothing was stated, grow by a constant per accepted answer
+until the first refusal; from then on the rate is what got through between two refusals, approached from below, passed with care.
 """
 
 from __future__ import annotations
@@ -13,28 +13,25 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass
 
-RATE_MARGIN, BURST_MARGIN = 0.99, 0.94  # of what is stated: measured, no refusal from a strict bucket
+RATE_MARGIN, BURST_MARGIN = 0.99, 0.94  # of what is stated: measured, a strict bucket never refuses
 PACED_MARGIN = 0.98  # of a rate stated without a burst: holds in a strict one-second window too
-TIMER_SLACK = 0.015  # seconds that a late timer may catch up where requests are paced
+TIMER_SLACK = 0.015  # seconds that a late timer may catch up where requests are paced one by one
 WIRE_SPREAD = 0.05  # seconds by which the first arrival may lag behind the others
-ARRIVAL_BOUND = 2.0  # a request has reached the portal this many seconds after it left, answered or not
-LONGEST_HOLD = 3600.0  # a longer Retry-After is nonsense; a run without success ends long before
-LONGEST_BACKOFF = 60.0
-SLOWEST = 0.1  # requests a second; below this the law never goes
-FAR_RESET = 5.0  # a reset further off than this belongs to a window, a nearer one to a bucket
+ARRIVAL_BOUND = 2.0  # seconds after which a request that left has reached the portal, answered or not
+LONGEST_HOLD = 3600.0  # a longer Retry-After is nonsense: a run without success has ended long before
+LONGEST_BACKOFF, BACKOFF = 60.0, 1.4  # our own hold: 1 s, then growing by this factor
+SLOWEST = 0.1  # requests a second; the law never goes below, unless the stated rate does
+PATIENCE = 1.0  # seconds that all others wait for the answer of a lone request that tries the road
+FAR_RESET = 5.0  # seconds; a reset further off belongs to a window, a nearer one to a bucket
 LOOK_AGAIN = 0.25  # seconds after which a full bucket is looked at again
-PATIENCE = 1.0  # seconds that others wait for the answer of a lone request that tries the road
 
-GROWTH = 7.0  # seconds in which an unrefused rate grows e-fold
-FIRST_CUT = 0.33  # part taken from the rate at the first refusal
-CUT = 0.06  # part by which a learned rate stays below what got through
-CONVEX = 0.4  # how steeply the rate passes beyond what got through
-STEP_REQUESTS, STEP_SECONDS, STEP_HOLDS = 60, 10.0, 6.0  # whichever is most
-CALM = 4.0
-AGREE = 1.0
-BACKOFF = 1.6
-OUTAGE = 3
-WIDEST_CUT = 2.0  # one episode never divides the rate by more
+GROWTH = 7.0  # seconds in which a rate that was never refused grows e-fold
+FIRST_CUT, CUT = 0.33, 0.06  # part by which the rate falls below its level: not knowing the limit, knowing it
+WIDEST_CUT = 2.0  # what got through is never taken for less than the rate divided by this
+CONVEX = 0.4  # how steeply the rate passes beyond its level
+STEP_REQUESTS, STEP_SECONDS, STEP_HOLDS = 60, 10.0, 6.0  # the way back to the level: requests for each refused one, seconds, holds
+CALMEST = 4.0  # times that way, where the level proved right again and again
+OUTAGE = 3  # refusals in a row, with nothing between them, after which a limit is taken for a long window
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +49,16 @@ class Limits:
 
     @property
     def safe_rate(self) -> float:
-        """The rate kept: a little below a stated one."""
+        """The rate that is kept: a little below a stated one."""
         if not self.stated:
             return self.rate
-        return self.rate * (RATE_MARGIN if self.burst is not None else PACED_MARGIN)
+        return self.rate * (PACED_MARGIN if self.burst is None else RATE_MARGIN)
 
     @property
     def safe_burst(self) -> float:
-        """The burst kept; where nobody named one, requests are paced one by one."""
-        paced = 1 + TIMER_SLACK * self.rate
+        """The burst that is kept; where nobody named one, requests are paced one by one."""
         if self.burst is None:
-            return paced
+            return _paced(self.rate)
         return max(1.0, self.burst * BURST_MARGIN - WIRE_SPREAD * self.rate)
 
 
@@ -77,7 +73,10 @@ class RateHint:
 
 @dataclass(frozen=True, slots=True)
 class ThrottleState:
-    """For the progress bar and the forecast: present rate and burst, until when everybody is held, episodes of refusal so far."""
+    """For the bar and the forecast: rate and burst now, until when everybody is held, requests unanswered, episodes of refusal.
+
+    ``learned``: the rate comes from refusals, no longer from what was stated or assumed.
+    """
 
     rate: float
     burst: float
@@ -87,194 +86,44 @@ class ThrottleState:
     learned: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Left:
-    at: float
-    pressed: bool  # it left as soon as the bucket let it: only such requests prove anything about the rate
-
-
-class _Bucket:
-    """Tokens that come at ``rate`` up to ``burst``; one request takes one, and may leave the bucket in debt."""
-
-    def __init__(self, rate: float, burst: float, now: float) -> None:
-        self.rate, self.burst, self.tokens, self.seen = rate, burst, burst, now
-
-    def next(self, now: float) -> float:
-        missing = 1 - self._level(now)
-        return now if missing <= 1e-9 else now + missing / self.rate
-
-    def take(self, now: float) -> bool:
-        """Take one token; true unless the bucket had run over, that is, unless nobody pressed to leave."""
-        pressed = self.tokens + self.rate * (now - self.seen) < self.burst + 1
-        self.tokens, self.seen = self._level(now) - 1, max(now, self.seen)
-        return pressed
-
-    def change(self, rate: float, burst: float, now: float) -> None:
-        self.tokens, self.seen = min(self._level(now), burst), max(now, self.seen)
-        self.rate, self.burst = rate, burst
-
-    def _level(self, now: float) -> float:
-        return min(self.burst, self.tokens + self.rate * max(0.0, now - self.seen))
-
-
-class _Window:
-    """Places of a sliding window. A place is free again ``seconds`` after the latest instant at which its request arrived."""
-
-    def __init__(self, places: int, seconds: float) -> None:
-        self.places, self.seconds, self.freed = places, seconds, 0
-        self._frees: list[float] = []
-
-    def next(self, now: float) -> float:
-        gone = bisect_right(self._frees, now)
-        self.freed += gone
-        del self._frees[:gone]
-        over = len(self._frees) - self.places
-        return now if over < 0 else self._frees[over]
-
-    def leave(self, now: float) -> None:
-        insort(self._frees, now + ARRIVAL_BOUND + self.seconds)
-
-    def answered(self, left: float, now: float) -> None:
-        assumed = left + ARRIVAL_BOUND + self.seconds
-        index = bisect_left(self._frees, assumed)
-        if now + self.seconds < assumed and index < len(self._frees):
-            del self._frees[index]
-            insort(self._frees, now + self.seconds)
-
-
-class _Pace:
-    """The learned rate. ``step`` counts how far it has come back since the last refusal: at 1 it is ``level`` again."""
-
-    def __init__(self, limits: Limits, start: float) -> None:
-        self.cap = limits.safe_rate if limits.stated else math.inf
-        self.rate = limits.safe_rate
-        self.level, self.step, self.depth, self.held = math.inf, 0.0, FIRST_CUT, 0.0
-        self.calm = 1.0
-        self._stretch, self.refused_all = (0, start), 0
-        self.refused_now, self.episodes = 0, 0
-        self._first: tuple[int, float] | None = None  # ticket and instant at which the latest episode began
-
-    @property
-    def learned(self) -> bool:
-        return self.level < math.inf
-
-    def accepted(self) -> None:
-        """One request that pressed got through."""
-        if not self.learned:
-            self.rate = min(self.cap, self.rate + 1 / GROWTH)
-            return
-        requests = STEP_REQUESTS * max(1, self.refused_now)
-        seconds = max(STEP_SECONDS, STEP_HOLDS * self.held)
-        self.step += min(1 / requests, 1 / (self.rate * seconds)) / (self.calm if self.step < 1 else 1.0)
-        bend = self.depth if self.step < 1 else CONVEX
-        self.rate = min(self.cap, self.level * (1 + bend * (self.step - 1) ** 3))
-
-    def refused(self, ticket: int, left: float) -> None:
-        """A new episode: what got through since the one before is what the portal bears."""
-        reached = self.rate
-        if self._first is None:
-            self.fall_to(reached, FIRST_CUT if self.cap == math.inf else CUT)
-        elif self.step >= AGREE:
-            self.calm = min(CALM, self.calm * 2)
-            self.fall_to(math.sqrt(self.level * reached), CUT)
-        else:
-            self.calm = max(1.0, self.calm / 2)
-            through = ticket - self._first[0] - self.refused_now
-            bears = through / max(left - self._first[1], 1e-3)
-            self.fall_to(math.sqrt(reached * min(max(bears, reached / WIDEST_CUT**2), reached)), CUT)
-        self._first, self.refused_now, self.held = (ticket, left), 0, 0.0
-        self.episodes += 1
-
-    def endured(self, ticket: int, now: float) -> None:
-        """A long closure ended: what got through from the stretch before it until now is what a long window bears."""
-        bears = (ticket - self._stretch[0] - self.refused_all) / max(now - self._stretch[1], 1e-3)
-        self.fall_to(min(bears, self.level), CUT)
-        self._stretch, self.refused_all = (ticket, now), 0
-
-    def fall_to(self, level: float, depth: float) -> None:
-        self.level, self.depth, self.step = max(level, SLOWEST), depth, 0.0
-        self.rate = min(self.cap, self.level * (1 - depth))
-
-
-class _Headroom:
-    """What the portal's headers say is left, minus what left since. A far reset is tried early, and waited for as that proves right."""
-
-    def __init__(self) -> None:
-        self._ticket, self._left, self._seen, self._expires = -1, 0.0, 0.0, -math.inf
-        self._remaining, self._reserve, self._freed, self._far = math.inf, 0.0, 0, False
-        self._trust = 0.5  # the part of a far reset that is waited before a lone request tries the road
-        self._early = -1
-
-    def told(self, ticket: int, left: float, now: float, hint: RateHint, freed: int) -> None:
-        limit, remaining = _sane(hint.limit, 1, 1e6), _sane(hint.remaining, 0, 1e6)
-        if limit is None or remaining is None or remaining > limit or (ticket < self._ticket and now < self._expires):
-            return
-        reset = _sane(hint.reset_seconds, 0, LONGEST_HOLD) or PATIENCE
-        self._far = reset > FAR_RESET
-        self._ticket, self._left, self._seen, self._remaining, self._freed = ticket, left, now, remaining, freed
-        self._reserve = 0.0 if self._far else min(2.0, 0.05 * limit)
-        self._expires = now + reset if self._far else left + max(reset, PATIENCE)
-
-    def next(self, now: float, on_wire: dict[int, _Left], last: int, freed: int, refused: bool) -> tuple[float, bool]:
-        """The earliest instant as far as the headers go, and whether a lone request should try the road then."""
-        if not (self._far or refused):
-            return now, False
-        unseen = last - self._ticket + sum(t < self._ticket and w.at > self._left - PATIENCE for t, w in on_wire.items())
-        if self._remaining - self._reserve - unseen + freed - self._freed >= 1:
-            return now, False
-        if self._far:
-            return max(now, self._seen + self._trust * (self._expires - self._seen)), True
-        return max(now, min(self._expires, self._seen + LOOK_AGAIN)), now < self._expires
-
-    def left(self, ticket: int, now: float) -> None:
-        """A lone request tries the road."""
-        if self._far and now < self._expires:
-            self._early = ticket
-
-    def tried(self, ticket: int, *, through: bool) -> None:
-        if ticket == self._early:
-            self._trust = max(1 / 16, self._trust / 2) if through else min(1.0, self._trust * 2)
-
-
 class Throttle:
     """Says when the next request may leave. Created with the limits and the present time; one dispatcher asks it.
 
-    ``next_leave`` is always finite; a hold is never broken. A request that was let go must be reported by ``answered`` once.
+    ``next_leave`` is always finite, and no hold is ever broken. Every ticket is reported once by ``answered``.
     """
 
     def __init__(self, limits: Limits, now: float) -> None:
         self.limits = limits
         self._pace = _Pace(limits, now)
         self._bucket = _Bucket(limits.safe_rate, limits.safe_burst, now)
-        self._window = _Window(*limits.window) if limits.window else _Window(0, 0.0)
+        self._window = _Window(*limits.window) if limits.window else None
         self._headroom = _Headroom()
-        self._held, self._last, self._episode = now, 0, 0
-        self._on_wire: dict[int, _Left] = {}
-        self._failed = 0  # episodes since a request that left after the hold got through
-        self._lone: tuple[int, float] = (0, -math.inf)
-        self._slowed = -math.inf
+        self._on_wire: dict[int, _Sent] = {}
+        self._last, self._lone = 0, 0  # tickets: the latest of all, the latest that tried the road alone
+        self._held, self._struck, self._slowed = now, now, -math.inf
+        self._episode, self._failed = 0, 0  # last ticket that belongs to the present episode; episodes since a success
 
     def next_leave(self, now: float) -> float:
         """The earliest instant at which one more request may leave; ``now`` if at once."""
-        at = max(now, self._held, self._bucket.next(now))
-        if self.limits.window:
+        room, lone = self._room(now)
+        at = max(now, self._held, self._bucket.next(now), room)
+        if self._window:
             at = max(at, self._window.next(now))
-        room, lone = self._headroom.next(now, self._on_wire, self._last, self._window.freed, self._pace.episodes > 0)
-        if (lone or self._failed) and self._lone[0] in self._on_wire:
-            at = max(at, self._lone[1] + PATIENCE)
-        return max(at, room)
+        if (lone or self._failed) and self._lone in self._on_wire:
+            at = max(at, self._on_wire[self._lone].at + PATIENCE)
+        return at
 
     def leave(self, now: float) -> int:
         """One request leaves now; returns its ticket. Also for requests that start nothing: every request counts."""
+        lone = self._room(now)[1]
         self._last += 1
-        lone = self._headroom.next(now, self._on_wire, self._last - 1, self._window.freed, self._pace.episodes > 0)[1]
-        if lone:
-            self._headroom.left(self._last, now)
-        if lone or self._failed:
-            self._lone = self._last, now
-        self._on_wire[self._last] = _Left(now, self._bucket.take(now))
-        if self.limits.window:
+        self._on_wire[self._last] = _Sent(now, self._bucket.take(now))
+        if self._window:
             self._window.leave(now)
+        if lone or self._failed:
+            self._lone = self._last
+        if lone:
+            self._headroom.tries(self._last, now)
         return self._last
 
     def answered(
@@ -290,44 +139,22 @@ class Throttle:
     ) -> None:
         """The answer to ``ticket`` came. ``throttled``: refused for its rate, ``after`` seconds if the portal said how long.
 
-        ``lost``: no answer, or one that proves nothing. ``jitter`` in [0, 1) spreads a backoff of our own. A ticket unknown: ignored.
+        ``lost``: no answer, or one that proves nothing. ``jitter`` in [0, 1) spreads a hold of our own. An unknown ticket is ignored.
         """
         sent = self._on_wire.pop(ticket, None)
         if sent is None:
             return
-        if self.limits.window:
+        if self._window:
             self._window.answered(sent.at, now)
-        if hint is not None:
-            self._headroom.told(ticket, sent.at, now, hint, self._window.freed)
+        if hint:
+            self._headroom.told(ticket, sent.at, now, hint, self._freed)
         if lost:
             return
         self._headroom.tried(ticket, through=not throttled)
         if throttled:
-            self._refuse(ticket, sent, now, _sane(after, 0, math.inf), jitter)
-            return
-        if ticket > self._episode:
-            if self._failed >= OUTAGE:
-                self._pace.endured(ticket, (self._struck+now)/2)
-            self._failed = 0
-        if sent.pressed:
-            self._pace.accepted()
-            self._follow(now)
-
-    def _refuse(self, ticket: int, sent: _Left, now: float, after: float | None, jitter: float) -> None:
-        if ticket > self._episode:
-            if not self._failed:
-                self._pace.refused(ticket, sent.at)
-            self._failed += 1
-            self._episode = self._last
-            self._struck = now
-            own = min(LONGEST_BACKOFF, BACKOFF ** (self._failed - 1)) * (1 + jitter / 4)
-            wait = own if after is None else max(after, own / 2 if self._failed > 1 else 0.0)
+            self._refuse(ticket, sent.at, now, _sane(after, 0, math.inf), jitter)
         else:
-            wait = after or 0.0
-        self._pace.refused_now += 1
-        self._pace.refused_all += 1
-        self.hold(now + min(wait, LONGEST_HOLD))
-        self._pace.held = max(self._pace.held, self._held - now)
+            self._succeed(ticket, now, pressed=sent.pressed)
         self._follow(now)
 
     def hold(self, until: float) -> None:
@@ -337,19 +164,211 @@ class Throttle:
 
     def slow_down(self, now: float, factor: float = 0.5) -> None:
         """The portal warned: go on at ``factor`` of the rate, and come back with care. At most once in ten seconds."""
-        if now - self._slowed >= 10.0:
+        if now - self._slowed >= STEP_SECONDS:
             self._slowed = now
-            self._pace.fall_to(self._pace.rate, 1 - factor)
+            self._pace.fall_to(self._pace.rate * factor, 0.0)
             self._follow(now)
 
     def state(self, now: float) -> ThrottleState:
-        pace = self._pace
-        return ThrottleState(pace.rate, self._bucket.burst, max(now, self._held), len(self._on_wire), pace.episodes, pace.learned)
+        """What the throttle does at present."""
+        pace, bucket = self._pace, self._bucket
+        return ThrottleState(bucket.rate, bucket.burst, max(now, self._held), len(self._on_wire), pace.episodes, pace.learned)
+
+    @property
+    def _freed(self) -> int:
+        return self._window.freed if self._window else 0
+
+    def _room(self, now: float) -> tuple[float, bool]:
+        return self._headroom.next(now, self._on_wire, self._last, self._freed, refused=self._pace.episodes > 0)
+
+    def _refuse(self, ticket: int, left: float, now: float, after: float | None, jitter: float) -> None:
+        wait = after or 0.0
+        if ticket > self._episode:
+            if not self._failed:
+                self._pace.refused(ticket, left)
+            own = min(LONGEST_BACKOFF, BACKOFF**self._failed) * (1 + jitter / 4)
+            wait = own if after is None or self._failed else after
+            self._failed += 1
+            self._episode, self._struck = self._last, now
+        self.hold(now + min(max(wait, after or 0.0), LONGEST_HOLD))
+        self._pace.counted(self._held - now)
+
+    def _succeed(self, ticket: int, now: float, *, pressed: bool) -> None:
+        if ticket > self._episode:
+            if self._failed >= OUTAGE:
+                self._pace.endured(ticket, (self._struck + now) / 2)
+            self._failed = 0
+        if pressed:
+            self._pace.accepted()
 
     def _follow(self, now: float) -> None:
-        rate = max(self._pace.rate, min(SLOWEST, self.limits.safe_rate))
-        whole = not self._pace.learned or rate >= self._pace.cap
-        self._bucket.change(rate, self.limits.safe_burst if whole else min(self.limits.safe_burst, 1 + TIMER_SLACK * rate), now)
+        pace, burst = self._pace, self.limits.safe_burst
+        whole = not pace.learned or pace.rate >= pace.cap
+        self._bucket.change(pace.rate, burst if whole else min(burst, _paced(pace.rate)), now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    at: float
+    pressed: bool  # it left as soon as the bucket let it: only such requests prove anything about the rate
+
+
+class _Bucket:
+    """Tokens that come at ``rate`` up to ``burst``. One request takes one; a request that does not ask leaves a debt."""
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self.rate, self.burst, self._tokens, self._seen = rate, burst, burst, now
+
+    def next(self, now: float) -> float:
+        missing = 1 - self._level(now)
+        return now if missing <= 1e-9 else now + missing / self.rate
+
+    def take(self, now: float) -> bool:
+        """Take one token. True unless the bucket had run over by a whole one, that is, unless nobody pressed to leave."""
+        pressed = self._tokens + self.rate * (now - self._seen) < self.burst + 1
+        self._tokens, self._seen = self._level(now) - 1, max(now, self._seen)
+        return pressed
+
+    def change(self, rate: float, burst: float, now: float) -> None:
+        self._tokens, self._seen = min(self._level(now), burst), max(now, self._seen)
+        self.rate, self.burst = rate, burst
+
+    def _level(self, now: float) -> float:
+        return min(self.burst, self._tokens + self.rate * max(0.0, now - self._seen))
+
+
+class _Window:
+    """Places of a sliding window. A place is free ``seconds`` after the latest instant at which its request can have arrived."""
+
+    def __init__(self, places: int, seconds: float) -> None:
+        self.freed = 0  # places that became free, ever
+        self._places, self._seconds = places, seconds
+        self._frees: list[float] = []
+
+    def next(self, now: float) -> float:
+        gone = bisect_right(self._frees, now)
+        self.freed += gone
+        del self._frees[:gone]
+        over = len(self._frees) - self._places
+        return now if over < 0 else self._frees[over]
+
+    def leave(self, now: float) -> None:
+        insort(self._frees, now + ARRIVAL_BOUND + self._seconds)
+
+    def answered(self, left: float, now: float) -> None:
+        assumed = left + ARRIVAL_BOUND + self._seconds
+        index = bisect_left(self._frees, assumed)
+        if now + self._seconds < assumed and index < len(self._frees):
+            del self._frees[index]
+            insort(self._frees, now + self._seconds)
+
+
+class _Headroom:
+    """What the portal's headers say is left, minus what left since. A far reset is tried early, and waited for as that proves right.
+
+    A near reset counts only after a refusal: an honest pace keeps a one-second window full, and that is no reason to wait.
+    """
+
+    def __init__(self) -> None:
+        self._ticket, self._left, self._seen, self._expires = 0, 0.0, 0.0, -math.inf
+        self._remaining, self._freed, self._far = math.inf, 0, False
+        self._trust, self._early = 0.5, 0  # part of a far reset that is waited for; the lone request that tries before it
+
+    def told(self, ticket: int, left: float, now: float, hint: RateHint, freed: int) -> None:
+        limit, remaining = _sane(hint.limit, 1, 1e9), _sane(hint.remaining, 0, 1e9)
+        older = ticket < self._ticket and now < self._expires
+        if limit is None or remaining is None or remaining > limit or older:
+            return
+        reset = _sane(hint.reset_seconds, 0, LONGEST_HOLD) or PATIENCE
+        self._far = reset > FAR_RESET
+        reserve = 0.0 if self._far else min(2.0, limit / 20)  # a bucket is shared with others, whose requests are on their way
+        self._ticket, self._left, self._seen, self._freed = ticket, left, now, freed
+        self._remaining = remaining - reserve
+        self._expires = now + reset if self._far else left + max(reset, PATIENCE)
+
+    def next(self, now: float, on_wire: dict[int, _Sent], last: int, freed: int, *, refused: bool) -> tuple[float, bool]:
+        """The earliest instant as far as the headers go, and whether it is one for a lone request that tries the road."""
+        if not (self._far or refused):
+            return now, False
+        unseen = last - self._ticket + sum(t < self._ticket and s.at > self._left - PATIENCE for t, s in on_wire.items())
+        if self._remaining - unseen + freed - self._freed >= 1:
+            return now, False
+        if self._far:
+            return max(now, self._seen + self._trust * (self._expires - self._seen)), True
+        return max(now, min(self._expires, self._seen + LOOK_AGAIN)), now < self._expires
+
+    def tries(self, ticket: int, now: float) -> None:
+        if self._far and now < self._expires:
+            self._early = ticket
+
+    def tried(self, ticket: int, *, through: bool) -> None:
+        if ticket == self._early:
+            self._trust = max(1 / 16, self._trust / 2) if through else min(1.0, self._trust * 2)
+
+
+class _Pace:
+    """The learned rate. ``level`` is what the portal bears as far as known; ``_step`` counts the way back to it, which ends at 1."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self.cap = limits.safe_rate if limits.stated else math.inf
+        self.rate = limits.safe_rate
+        self.level, self.episodes = math.inf, 0
+        self._floor = min(SLOWEST, limits.safe_rate)
+        self._step, self._depth, self._calm = 0.0, 0.0, 1.0
+        self._first = (0, now)  # ticket and instant at which the latest episode began
+        self._refused, self._hold = 0, 0.0  # of that episode
+        self._stretch, self._stretch_refused = (0, now), 0  # since the start, or since the latest outage
+
+    @property
+    def learned(self) -> bool:
+        return self.level < math.inf
+
+    def accepted(self) -> None:
+        """One request that pressed got through."""
+        if not self.learned:
+            self.rate = min(self.cap, self.rate + 1 / GROWTH)
+            return
+        requests = STEP_REQUESTS * max(1, self._refused)
+        seconds = max(STEP_SECONDS, STEP_HOLDS * self._hold)
+        self._step += min(1 / requests, 1 / (self.rate * seconds)) / (self._calm if self._step < 1 else 1)
+        bend = self._depth if self._step < 1 else CONVEX
+        self.rate = min(self.cap, max(self._floor, self.level * (1 + bend * (self._step - 1) ** 3)))
+
+    def refused(self, ticket: int, left: float) -> None:
+        """A new episode begins with this ticket. Early on the way back, what got through since the last one tells the level."""
+        reached = self.rate
+        if not self.episodes:
+            level, depth = reached, FIRST_CUT if self.cap == math.inf else CUT
+        elif self._step >= 1:
+            self._calm = min(CALMEST, self._calm * 2)
+            level, depth = math.sqrt(self.level * reached), CUT
+        else:
+            self._calm = max(1.0, self._calm / 2)
+            through = (ticket - self._first[0] - self._refused) / max(left - self._first[1], 1e-3)
+            level, depth = math.sqrt(reached * min(max(through, reached / WIDEST_CUT), reached)), CUT
+        self.fall_to(level, depth)
+        self._first, self._refused, self._hold = (ticket, left), 0, 0.0
+        self.episodes += 1
+
+    def counted(self, hold: float) -> None:
+        """One more refusal of this episode; everybody is held for so many seconds."""
+        self._refused += 1
+        self._stretch_refused += 1
+        self._hold = max(self._hold, hold)
+
+    def endured(self, ticket: int, now: float) -> None:
+        """An outage is over: what got through since the stretch before it began is what a long window bears."""
+        bears = (ticket - self._stretch[0] - self._stretch_refused) / max(now - self._stretch[1], 1e-3)
+        self.fall_to(min(bears, self.level), CUT)
+        self._stretch, self._stretch_refused = (ticket, now), 0
+
+    def fall_to(self, level: float, depth: float) -> None:
+        self.level, self._depth, self._step = max(level, self._floor), depth, 0.0
+        self.rate = min(self.cap, max(self._floor, self.level * (1 - depth)))
+
+
+def _paced(rate: float) -> float:
+    return 1 + TIMER_SLACK * rate
 
 
 def _sane(number: float | None, least: float, most: float) -> float | None:

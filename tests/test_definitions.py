@@ -9,9 +9,21 @@ from bulkstart.model import Parameter
 
 
 def test_a_template_row_is_read_with_its_entity_type():
-    row = {"id": "525", "name": "Contract", "documentType": ["crm", "CCrmDocumentDeal", "DEAL"], "autoExecute": 1, "modified": "2026"}
+    row = {
+        "id": "525",
+        "name": "Contract",
+        "documentType": ["crm", "CCrmDocumentDeal", "DEAL"],
+        "autoExecute": 1,
+        "modified": "2026",
+    }
     template = read_template(row)
-    assert (template.id, template.name, template.entity_type, template.auto_execute, template.modified) == (525, "Contract", "deal", 1, "2026")
+    assert (template.id, template.name, template.entity_type, template.auto_execute, template.modified) == (
+        525,
+        "Contract",
+        "deal",
+        1,
+        "2026",
+    )
     assert template.parameters is None
     assert read_template({"ID": "7", "DOCUMENT_TYPE": "LEAD", "PARAMETERS": []}).parameters == ()
     assert read_template({"ID": "7", "DOCUMENT_TYPE": "LEAD"}).entity_type == "lead"
@@ -25,7 +37,9 @@ def test_a_row_without_a_usable_id_is_no_template(row):
 
 @pytest.mark.parametrize("yes", [True, 1, "1", "Y", "y", "true"])
 def test_every_spelling_of_required_and_multiple(yes):
-    (parameter,) = read_parameters({"a": {"Name": "A", "Type": "Select", "Required": yes, "Multiple": yes, "Options": {"pdf": "PDF"}, "Default": "pdf"}})
+    (parameter,) = read_parameters(
+        {"a": {"Name": "A", "Type": "Select", "Required": yes, "Multiple": yes, "Options": {"pdf": "PDF"}, "Default": "pdf"}}
+    )
     assert parameter == Parameter("a", "A", "select", required=True, multiple=True, options={"pdf": "PDF"}, default="pdf")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import groupby
 
 import pytest
@@ -131,7 +132,7 @@ def test_a_doubt_of_the_journal_stays_a_doubt_with_its_own_code_and_words():
 
 
 def test_a_start_that_died_on_the_wire_is_in_doubt_and_is_to_be_written_down():
-    dead = held(ask(1), State.IN_DOUBT, code="CRASHED", message="it may have started")
+    dead = replace(held(ask(1), State.IN_DOUBT, code="CRASHED", message="it may have started"), crashed=True)
     plan = planned(ask(1), journal=[dead])
     assert plan.outcomes[0].status is Status.IN_DOUBT
     assert plan.crashed == (dead,)

@@ -11,7 +11,7 @@ from bulkstart.states import DOUBTED, TABLE, Event, IllegalStepError, State, ste
 
 @given(st.lists(st.sampled_from(list(Event)), max_size=30))
 def test_started_is_absorbing_and_only_a_send_leads_to_the_wire(events):
-    state, doubted, released = State.NEW, False, True
+    state, doubted = State.NEW, False
     for event in events:
         before = state
         try:
@@ -25,7 +25,6 @@ def test_started_is_absorbing_and_only_a_send_leads_to_the_wire(events):
         if before is State.IN_DOUBT:
             assert event in (Event.START, Event.RELEASE)
         doubted = doubted or state is State.IN_DOUBT
-        released = event is Event.RELEASE
 
 
 def test_a_released_doubt_returns_unless_it_started():

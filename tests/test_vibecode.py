@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bulkstart.gateways import Me
 from bulkstart.gateways.vibecode import Vibecode, body_of
-from bulkstart.model import Answer, Busy, Denied, InDoubt, Refused, StartRequest, Started
+from bulkstart.model import Answer, Busy, Denied, InDoubt, Refused, Started, StartRequest
 
 GATEWAY = Vibecode()
 REQUEST = StartRequest(713, "deal", 5141)
@@ -84,8 +84,21 @@ def test_what_proves_nothing_is_in_doubt(status, body):
 @pytest.mark.parametrize(
     ("code", "status"),
     [
-        *((code, 401) for code in ("MISSING_API_KEY", "INVALID_API_KEY", "INVALID_APP_KEY", "INVALID_SESSION", "TOKEN_MISSING", "TOKEN_EXPIRED")),
-        *((code, 403) for code in ("SCOPE_DENIED", "OAUTH_REQUIRED", "WRITE_BLOCKED_READONLY_KEY", "KEY_POLICY_READONLY_REQUIRED")),
+        *(
+            (code, 401)
+            for code in (
+                "MISSING_API_KEY",
+                "INVALID_API_KEY",
+                "INVALID_APP_KEY",
+                "INVALID_SESSION",
+                "TOKEN_MISSING",
+                "TOKEN_EXPIRED",
+            )
+        ),
+        *(
+            (code, 403)
+            for code in ("SCOPE_DENIED", "OAUTH_REQUIRED", "WRITE_BLOCKED_READONLY_KEY", "KEY_POLICY_READONLY_REQUIRED")
+        ),
         ("MANAGEMENT_KEY_NO_ENTITY_ACCESS", 403),
         ("invalid_api_key", 500),
     ],
@@ -121,7 +134,9 @@ def test_refusals_before_execution_are_the_rows_own(status, body, gone):
     assert verdict.code == body["error"]["code"]
 
 
-@pytest.mark.parametrize("native", ["ACCESS_DENIED", "expired_token", "PAYMENT_REQUIRED", "insufficient_scope", "ERROR_METHOD_NOT_FOUND"])
+@pytest.mark.parametrize(
+    "native", ["ACCESS_DENIED", "expired_token", "PAYMENT_REQUIRED", "insufficient_scope", "ERROR_METHOD_NOT_FOUND"]
+)
 def test_a_relayed_denial_stops_the_run(native):
     assert isinstance(read(422, error("BITRIX_ERROR", "x", b24Code=native)), Denied)
 
@@ -163,7 +178,30 @@ def test_a_missing_route_stops_the_run_until_something_has_started():
 
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["success", "error", "data", "code", "message", "workflowId", "b24Code", "rateLimit", "portal", "id", "parameters", "documentType"]) | st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "success",
+                    "error",
+                    "data",
+                    "code",
+                    "message",
+                    "workflowId",
+                    "b24Code",
+                    "rateLimit",
+                    "portal",
+                    "id",
+                    "parameters",
+                    "documentType",
+                ]
+            )
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
+    ),
     max_leaves=12,
 )
 
@@ -189,7 +227,9 @@ def test_nesting_beyond_reason_is_in_doubt():
 
 def test_rate_headers_are_read_as_seconds_or_as_an_epoch():
     def hint(**headers):
-        return GATEWAY.read_hint(Answer(201, {f"x-ratelimit-{name}": value for name, value in headers.items()}, b""), 1_800_000_000.0)
+        return GATEWAY.read_hint(
+            Answer(201, {f"x-ratelimit-{name}": value for name, value in headers.items()}, b""), 1_800_000_000.0
+        )
 
     assert hint(limit="300", remaining="12", reset="30").reset_seconds == 30
     assert hint(limit="300", remaining="12", reset="1800000042").reset_seconds == 42
@@ -205,8 +245,15 @@ def me(body, status=200):
 
 
 def test_me_names_the_portal_in_every_form_and_its_limit():
-    for portal in ("Acme.bitrix24.ru", "https://acme.bitrix24.ru/", {"domain": "acme.Bitrix24.ru"}, {"name": "Acme", "url": "https://acme.bitrix24.ru"}):
-        assert me({"success": True, "data": {"portal": portal, "rateLimit": {"requestsPerSecond": 10}}}) == Me("acme.bitrix24.ru", 10.0)
+    for portal in (
+        "Acme.bitrix24.ru",
+        "https://acme.bitrix24.ru/",
+        {"domain": "acme.Bitrix24.ru"},
+        {"name": "Acme", "url": "https://acme.bitrix24.ru"},
+    ):
+        assert me({"success": True, "data": {"portal": portal, "rateLimit": {"requestsPerSecond": 10}}}) == Me(
+            "acme.bitrix24.ru", 10.0
+        )
     assert me({"success": True, "data": {"portal": "Acme", "rateLimit": {"requestsPerSecond": 0}}}) == Me()
     assert isinstance(me(error("INVALID_API_KEY"), 401), Denied)
     assert me(error("ROUTE_NOT_FOUND"), 404).code == "ROUTE_NOT_FOUND"

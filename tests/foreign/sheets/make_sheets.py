@@ -1,4 +1,4 @@
-# ruff: noqa: E501 - the citations are sentences, one to a line
+
 """Make the ten foreign sheets and what the pages say must become of them.
 
     python make_sheets.py          writes NAME.csv / NAME.xlsx and NAME.<ext>.expect.json beside this file
