@@ -1,8 +1,6 @@
 """``python -m bulkstart``: the same program as the console script."""
 
-import sys
-
-from bulkstart.cli import main
+from bulkstart.cli import script
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

@@ -51,7 +51,14 @@ def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
 
 
 async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
-    """The async twin of ``start``. Cancelling it drains once, writes the journal, and then raises ``CancelledError``."""
+    """The async twin of ``start``. Cancelling it drains once, writes the journal, and then raises ``CancelledError``.
+
+    >>> import asyncio, bulkstart, pandas
+    >>> with bulkstart.sandbox() as portal:
+    ...     results = asyncio.run(bulkstart.astart(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720))
+    >>> results.attrs["exit_code"]
+    0
+    """
     job = _job(frame, portal, options_of(options))
     running, cancelled = asyncio.ensure_future(job.run()), False
     while not running.done():
@@ -72,6 +79,10 @@ def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     """Every problem of every row, one line each: ``row``, ``column``, ``code``, ``message``; ``.empty`` means fit. Sends no start.
 
     Without ``portal`` nothing is asked of any portal: parameters are then checked as far as a sheet alone can be.
+
+    >>> import bulkstart, pandas
+    >>> bulkstart.check(pandas.DataFrame({"entityId": [5141, 5141.5]}), template=713, entity_type="deal")["code"].tolist()
+    ['type-error']
     """
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
 
@@ -98,6 +109,12 @@ def write_results(results: pd.DataFrame, path: str | os.PathLike[str], *, source
     """Write a results frame to ``path`` (.xlsx, .csv, .tsv, .txt), atomically; ``source``: the sheet it came from, to keep its shape.
 
     Raises ``SheetError`` for an unknown format, ``UsageError`` where ``path`` is the source itself, ``OSError`` where it is locked.
+
+    >>> import bulkstart, pandas, pathlib, tempfile
+    >>> with bulkstart.sandbox() as portal, tempfile.TemporaryDirectory() as folder:
+    ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720)
+    ...     bulkstart.write_results(results, pathlib.Path(folder) / "deals.results.xlsx").name
+    'deals.results.xlsx'
     """
     from bulkstart.sheet import write_sheet  # noqa: PLC0415  lazy: openpyxl
 
@@ -112,6 +129,12 @@ def templates(portal: Portal | None = None) -> pd.DataFrame:
     """The portal's workflow templates: ``id``, ``name``, ``entityType``, ``parameters`` (names; None where the portal gives none).
 
     Raises ``DeniedError`` where the portal gives no list.
+
+    >>> import bulkstart
+    >>> with bulkstart.sandbox() as portal:
+    ...     listing = bulkstart.templates(portal)
+    >>> listing.columns.tolist()
+    ['id', 'name', 'entityType', 'parameters']
     """
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
 
@@ -134,7 +157,12 @@ def template_list(portal: Portal) -> tuple[Template, ...]:
 
 
 def runs(journal: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """Past runs of the journal, newest first: ``run``, ``started_at``, ``portal``, ``sheet``, ``template``, ``rows`` and counts by status."""
+    """Past runs of the journal, newest first: ``run``, ``started_at``, ``portal``, ``sheet``, ``template``, ``rows`` and counts by status.
+
+    >>> import bulkstart
+    >>> bulkstart.runs(journal="no-such-journal.sqlite").empty
+    True
+    """
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
 
     with _opened(journal) as opened:

@@ -20,9 +20,18 @@ COMMANDS = {
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
 _PROG = "bulkstart"
-_EXIT_CODES = """exit codes: 0 all rows started, had started before, or are planned · 1 a fault of ours · 2 usage, credentials, or an unreadable
-sheet · 3 the sheet has problems, nothing was sent · 4 some rows refused, invalid, duplicate or given up · 5 some rows in doubt ·
-6 stopped early · 7 denied or wrong address · 130 interrupted and drained"""
+LATER = ("new", "resume", "reconcile", "undo", "report", "doctor")
+"""Commands that later versions will have: named, so that nobody looks for a file of that name."""
+_EXIT_CODES = """exit codes:
+  0    every row started, had started before, or is planned
+  1    a fault of ours
+  2    usage, credentials, or a sheet that cannot be read
+  3    the sheet has problems, nothing was sent
+  4    finished, some rows refused, invalid, duplicate or given up
+  5    finished, some rows in doubt
+  6    stopped early, some rows not attempted
+  7    denied, or wrong address
+  130  interrupted and drained"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,7 +60,7 @@ def _sheet_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--encoding", metavar="NAME", help="of a CSV file (default: detected, and shown)")
     group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV file (default: detected, and shown)")
-    group.add_argument("--decimal", choices=[".", ","], help="decimal separator of numbers that are text")
+    group.add_argument("--decimal", choices=[".", ","], metavar=".|,", help="decimal separator of numbers that are text")
     group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
     group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
     group.add_argument("--entity-type", metavar="TYPE", help="deal, lead, contact or company; fills blank entityType cells")
@@ -105,7 +114,12 @@ def _start_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--max-unknown", type=int, default=10, metavar="K", help="at no moment more than K rows on the wire (default: 10)"
     )
-    group.add_argument("--batch", default="auto", metavar="auto|off|N", help="native dialect only")
+    group.add_argument(
+        "--batch",
+        default="auto",
+        metavar="auto|off|N",
+        help="rows per request; native dialect only, which this version does not speak",
+    )
     group.add_argument(
         "--halt-doubts", type=int, default=3, metavar="N", help="stop after N doubts in a row; 0 = off (default: 3)"
     )
@@ -150,7 +164,9 @@ def _common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> 
         group.add_argument(
             "--sandbox", action="store_true", help="use an embedded sandbox portal: no key, no network, nothing real is started"
         )
-    group.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    group.add_argument(
+        "--json", action="store_true", help="one JSON object on standard output, nothing else there, also on errors"
+    )
     group.add_argument("--quiet", action="store_true", help="say less")
     group.add_argument("--verbose", action="store_true", help="say more")
 
@@ -212,6 +228,8 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
         elif _is_file(word):
             return "start", list(words)
         else:
+            if word in LATER:
+                raise UsageError(f"this version has no {word!r} yet; run the sheet again to go on: nothing starts twice")
             near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)
             hint = f"; did you mean the command {near[0]!r}?" if near else f"; commands: {', '.join(COMMANDS)}"
             raise UsageError(f"{word!r} is neither a command nor an existing file{hint}")

@@ -7,12 +7,12 @@ import contextlib
 import dataclasses
 import gc
 import json
-import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
 from bulkstart.errors import BulkstartError, CredentialsError, UsageError
@@ -63,6 +63,18 @@ class Console:
             self._bar.end()
 
 
+def program() -> list[str]:
+    """The words that this program was called by."""
+    return ["python", "-m", "bulkstart"] if Path(sys.argv[0]).name == "__main__.py" else ["bulkstart"]
+
+
+def script() -> NoReturn:
+    """The console script: an interrupt after the results are told changes nothing any more."""
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
 def plain(text: str) -> str:
     """Text without terminal escapes: control characters but line breaks become visible."""
     return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
@@ -77,6 +89,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         command, rest = command_of(words)
         arguments = parser_of(command).parse_args(rest)
+        arguments.words = words
         return _COMMANDS[command](arguments)
     except SystemExit as ended:  # --help and --version
         return ended.code if isinstance(ended.code, int) else 2
@@ -221,8 +234,7 @@ def _tell(arguments: argparse.Namespace, finished: Finished, written: Path | Non
         )
     if finished.stop is not None:
         print(plain(f"stopped: {finished.stop.code}: {finished.stop.message}"))
-    goal = shlex.quote(str(written or sheet))
-    command = next_step(finished.exit_code, shlex.quote(str(sheet)), goal, sandbox=arguments.sandbox)
+    command = next_step(finished.exit_code, [*program(), *arguments.words], str(arguments.sheet), str(written or sheet))
     labels = finished.results.index.tolist()
     print(plain(summary(finished.outcomes, labels, results=str(written) if written else None, command=command)), flush=True)
 

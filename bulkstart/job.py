@@ -41,6 +41,7 @@ from bulkstart.transport import Transport
 if TYPE_CHECKING:
     import pandas as pd
 
+WHOLE_SHEET = Stop("SHEET_HAS_PROBLEMS", "the sheet as a whole has a problem; mend it, or the options", 3)
 SHEET_HAS_PROBLEMS = Stop(
     "SHEET_HAS_PROBLEMS", "the sheet has problems; mend them, or start the good rows with --skip-invalid", 3
 )
@@ -123,9 +124,11 @@ class Job:
                 sheet = check_sheet(self._frame, self._options, met, loopback=self._portal.loopback)
                 for note in (*met.notes, *sheet.checked.notes):
                     self._front.say(note)
-                plan = plan_sheet(sheet, self._look(sheet, met, journal), self._options, sandbox=self._portal.is_sandbox)
+                view = self._look(sheet, met, journal)
+                sandbox, blocked = self._portal.is_sandbox, met.stop is not None
+                plan = plan_sheet(sheet, view, self._options, sandbox=sandbox, blocked=blocked)
                 problems = problems_of(sheet, plan, self._options)
-                stop = self._before_sending(met, problems)
+                stop = self._before_sending(sheet, met, problems)
                 begun = Begun(sheet, plan, problems, met, self._forecast(plan, limits))
                 if stop or self._options.dry_run or journal is None or not (plan.ready or plan.doubts or plan.crashed):
                     return self._told(begun, stop)
@@ -185,11 +188,12 @@ class Job:
             return EMPTY
         return journal.view(met.identity, sheet.keyed, self._options.campaign, sheet.workflow_ids)
 
-    def _before_sending(self, met: Met, problems: Sequence[Problem]) -> Stop | None:
+    def _before_sending(self, sheet: Sheet, met: Met, problems: Sequence[Problem]) -> Stop | None:
         """What forbids the first send; problems of the sheet come before anything that the portal said."""
-        if any(problem.position is None for problem in problems) or (
-            problems and not self._options.skip_invalid and not self._options.dry_run
-        ):
+        unasked = met.stop is not None and sheet.checked.column_map.entity_id is not None  # what the portal did not tell may be missing
+        if any(problem.position is None for problem in problems) and not unasked:
+            return WHOLE_SHEET
+        if any(p.position is not None for p in problems) and not (self._options.skip_invalid or self._options.dry_run):
             return SHEET_HAS_PROBLEMS
         if met.stop is not None:
             return Stop(inert(met.stop.code), inert(met.stop.message), met.stop.exit_code)
@@ -313,7 +317,7 @@ class Job:
             planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in plan.ready}
         left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
         outcomes = completed(rows, plan, invalid, {**planned, **(settled or {})}, left, attempts or {})
-        code = 3 if stop is SHEET_HAS_PROBLEMS else exit_code(outcomes, stop, options.limit)
+        code = 3 if stop in (SHEET_HAS_PROBLEMS, WHOLE_SHEET) else exit_code(outcomes, stop, options.limit)
         if options.dry_run and stop is None and begun.problems and not options.skip_invalid:
             code = 3
         bodies = (

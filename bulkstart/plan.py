@@ -69,6 +69,8 @@ class Rules:
     allow_changed: bool = False
     sandbox: bool = False
     limit: int | None = None
+    defined: bool = True
+    """Whether the portal gave its template list: without it fewer columns are parameters."""
 
 
 def when(moment: float | None) -> str:
@@ -76,6 +78,8 @@ def when(moment: float | None) -> str:
     return "" if moment is None else datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
 
 
+CHANGED = "give --allow-changed if a second one is meant"
+UNDEFINED = "the portal gave no template list this time, so fewer columns count as parameters: run the sheet again later"
 _STARTED = (Status.STARTED, Status.ALREADY_STARTED)
 
 
@@ -185,11 +189,9 @@ class _Making:
                 continue
             if sibling.state in (State.STARTED, State.IN_DOUBT):
                 what = f"workflow {sibling.workflow_id}" if sibling.workflow_id else "a start in doubt"
-                self.problem(
-                    row,
-                    "changed-parameters",
-                    f"{request.entity_type} {request.entity_id} already has {what} of template {request.template_id} with other parameters (run {sibling.run_id}); give --allow-changed if a second one is meant",
-                )
+                text = f"{request.entity_type} {request.entity_id} already has {what} of template {request.template_id} with other parameters"
+                advice = CHANGED if self.rules.defined else UNDEFINED
+                self.problem(row, "changed-parameters", f"{text} (run {sibling.run_id}); {advice}")
                 return
             if sibling.live:
                 self.claimed(row, sibling)

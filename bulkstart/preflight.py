@@ -52,6 +52,8 @@ class Met:
     templates: tuple[Template, ...] | None = None
     notes: tuple[str, ...] = ()
     stop: Denied | None = None
+    denied: Denied | None = None
+    """What ``/v1/me`` was denied with, where the portal is known all the same: a second denial of the kind stops the run."""
 
 
 def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
@@ -97,7 +99,7 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
     fixed = portal.fixed_identity()
     known = fixed or remembered
     if isinstance(answer, Lost):
-        return _not_met(answer, known)
+        return _not_met(answer, known, portal.base_url)
     me = portal.gateway.read_me(answer)
     if isinstance(me, Me):
         if fixed or (me.portal and "#" not in (remembered or "")):
@@ -107,18 +109,18 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
         return Met(identity, me, notes=() if me.portal else (note,))
     why = f"{me.code}: {me.message}" if me else f"HTTP {answer.status}"
     if known:
-        return Met(known, notes=(f"the portal did not say who it is ({why}); going on as {known}",))
+        return Met(known, notes=(f"the portal did not say who it is ({why}); going on as {known}",), denied=me)
     unknown = f"the portal did not say who it is ({why}), so it cannot be told from others; nothing was sent"
     return Met(None, stop=me or Denied("UNREACHABLE", unknown, 6))
 
 
-def _not_met(lost: Lost, known: str | None) -> Met:
+def _not_met(lost: Lost, known: str | None, where: str) -> Met:
     """No answer at all. Where the portal is known, what the journal holds is still told, though nothing may be sent."""
     if lost.reason in STOPPING:
         return Met(known, stop=Denied(lost.reason, STOPPING[lost.reason]))
     if lost.left and known:
         return Met(known, notes=(f"the portal did not say who it is ({lost.reason}); going on as {known}",))
-    what = f"the portal {'did not answer' if lost.left else 'cannot be reached'} ({lost.reason})"
+    what = f"{where} {'did not answer' if lost.left else 'cannot be reached'} ({lost.message or lost.reason})"
     return Met(known, stop=Denied("UNREACHABLE", f"{what}: check the address and the network, then run again", 6))
 
 
@@ -155,6 +157,8 @@ def _code_of(portal: Portal, answer: Answer) -> str:
 
 def with_templates(met: Met, templates: tuple[Template, ...] | None, why: str) -> Met:
     """``met`` completed by what the portal gives of its templates."""
+    if templates is None and met.denied is not None and met.denied.code in why:
+        return replace(met, stop=met.denied)
     if templates is None:
         note = f"the portal gives no template list ({why}): parameters cannot be checked; only param:NAME, --map and --set make parameters"
         return replace(met, notes=(*met.notes, note))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bulkstart.cells import CellError, is_blank
 from bulkstart.model import RESULT_COLUMNS, Column, Previous, Row, SheetSource
+from bulkstart.sheet_text import plain_text
 from bulkstart.values import text
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from bulkstart.columns import ColumnMap
 
 _LETTERS: Final = 26
-_NEUTRALISED: Final = tuple(f"'{sign}" for sign in "=+-@\t\r")
 
 
 def letter(index: int) -> str:
@@ -100,5 +100,4 @@ def _said(cell: object) -> str:
             cell = text(cell)
         except CellError:
             return str(cell)
-    words = cell.strip()
-    return words[1:] if words.startswith(_NEUTRALISED) else words
+    return plain_text(cell.strip())

@@ -24,6 +24,7 @@ from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refu
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
 from bulkstart.retry import Final, Stop, decide, lost_verdict
+from bulkstart.secret import redact
 from bulkstart.states import Event
 
 Send = Callable[[HttpCall], Awaitable[Answer | Lost]]
@@ -44,8 +45,8 @@ _LONGEST_TEXT = 500
 
 
 def inert(text: str) -> str:
-    """A server's text on one line, without control characters, cut where it is endless."""
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(text.split()))
+    """A server's text on one line, without control characters and without our own secrets, cut where it is endless."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(redact(text).split()))
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 

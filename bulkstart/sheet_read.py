@@ -60,6 +60,14 @@ def read_sheet(
     ``frame.attrs["sheet"]`` is a ``model.SheetSource``; ``frame.attrs["ragged"]`` maps the numbers of CSV rows whose cells do not
     fit the header, or whose quotes are wrong, to the number of cells found.
 
+    >>> import bulkstart, pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "deals.csv"
+    ...     _ = path.write_text("ID,Code\n5141,00099999\n", encoding="utf-8")
+    ...     frame = bulkstart.read_sheet(path)
+    >>> frame.loc[2].tolist()
+    ['5141', '00099999']
+
     Raises ``SheetError`` for whatever cannot be read, in one sentence that says what to do.
     """
     file = Path(path)

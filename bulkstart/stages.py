@@ -24,6 +24,8 @@ class Sheet:
 
     checked: Checked
     keys: tuple[str | None, ...]
+    defined: bool = True
+    """Whether the portal gave its template list: without it fewer columns are parameters."""
 
     @property
     def keyed(self) -> list[tuple[str, StartRequest]]:
@@ -47,12 +49,12 @@ def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bo
     checked = check_frame(frame, wanted, met.templates)
     identity = met.identity or ""
     keys = (None if request is None else row_key(identity, request, options.campaign) for request in checked.requests)
-    return Sheet(checked, tuple(keys))
+    return Sheet(checked, tuple(keys), met.templates is not None)
 
 
-def plan_sheet(sheet: Sheet, view: View, options: Options, *, sandbox: bool) -> Plan:
-    """What is left to do of a sheet, given what the journal knows."""
-    rules = Rules(options.campaign, options.allow_changed, sandbox, options.limit)
+def plan_sheet(sheet: Sheet, view: View, options: Options, *, sandbox: bool, blocked: bool = False) -> Plan:
+    """What is left to do of a sheet, given what the journal knows; ``blocked``: nothing may be sent, so nothing is compared."""
+    rules = Rules(options.campaign, options.allow_changed or blocked, sandbox, options.limit, defined=sheet.defined)
     return make(sheet.checked.rows, sheet.checked.requests, sheet.keys, view, rules)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 from bulkstart.model import Outcome, Problem, Status
@@ -25,10 +26,10 @@ _ADVICE = {
     "BITRIX_UNAVAILABLE": "the portal was down, slow or over its limit: look at these entities in the portal before anything is started again",
     "QUEUE_TIMEOUT": "the request waited too long in the gateway and may still have run: look at these entities in the portal",
     "duplicate-row": "delete the repeated rows, or give them different parameters",
-    "changed-parameters": "these entities already have this workflow with other parameters: --allow-changed starts a second one",
 }
 _BY_STATUS = {
-    Status.IN_DOUBT: "may have started: look at these entities in the portal; they are never started again by themselves",
+    Status.IN_DOUBT: "may have started: look at these entities in the portal. To start one again all the same, put its row alone "
+    "in a sheet and give --campaign with a label of its own",
     Status.REFUSED: "nothing was started: mend the cause, then run the results file again",
     Status.INVALID: "mend these cells, then run the sheet again",
     Status.GAVE_UP: "these could not be sent: run the results file again",
@@ -41,6 +42,9 @@ _WORDS = {
     Status.NOT_ATTEMPTED: "not attempted",
 }
 _QUIET = frozenset({Status.STARTED, Status.ALREADY_STARTED, Status.PLANNED})
+_SAID_BY_MESSAGE = frozenset(
+    {"SHEET_HAS_PROBLEMS", "INTERRUPTED", "UNREACHABLE", "LIMIT", "changed-parameters", "CLAIMED_BY_RUN", "duplicate-row"}
+)
 _SHOWN_ROWS, _SHOWN_GROUPS = 6, 12
 
 
@@ -58,7 +62,8 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
     for (status, code), found in ranked[:_SHOWN_GROUPS]:
         lines.append(f"  {_WORDS.get(status, str(status))} · {code} × {len(found):,} · {_rows(found, labels)}")
         lines.append(f"      {found[0].error_message}")
-        lines.append(f"      → {_ADVICE.get(code) or _BY_STATUS.get(status, '')}")
+        if code not in _SAID_BY_MESSAGE:
+            lines.append(f"      → {_ADVICE.get(code) or _BY_STATUS.get(status, '')}")
     if len(ranked) > _SHOWN_GROUPS:
         lines.append(f"  and {len(ranked) - _SHOWN_GROUPS} more kinds of error; all of them stand in the results")
     if results:
@@ -92,17 +97,18 @@ def problem_lines(problems: Iterable[Problem], most: int) -> list[str]:
     return lines
 
 
-def next_step(code: int, sheet: str, results: str, *, sandbox: bool) -> str | None:
-    """The command to type after a run that ended with ``code``; both names are quoted for a shell."""
-    tail = " --sandbox" if sandbox else ""
+def next_step(code: int, words: Sequence[str], sheet: str, results: str) -> str | None:
+    """The command to type after a run that ended with ``code``: the same words, on the sheet or on its results."""
+    goal = results if code in (4, 5) else sheet
+    again = shlex.join([goal if word == sheet else word for word in words])
     match code:
         case 0:
             return None
         case 3:
-            return f"mend the sheet, then: bulkstart {sheet}{tail}"
+            return f"mend what is wrong, then: {again}"
         case 4:
-            return f"mend the refused rows, then: bulkstart {results}{tail}"
+            return f"mend these rows in {results}, then: {again}"
         case 5:
-            return f"look at the rows in doubt, then: bulkstart {results}{tail}"
+            return f"settle the rows in doubt by hand; the others go on with: {again}"
         case _:
-            return f"bulkstart {sheet}{tail}"
+            return again

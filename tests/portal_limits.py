@@ -16,8 +16,8 @@ from typing import Protocol
 
 from bulkstart.throttle import RateHint, Throttle
 
-RetryAfter = Callable[[random.Random], float] | float | None
-"""What a refusal says: nothing, a fixed number of seconds, or one drawn at random."""
+RetryAfter = Callable[[random.Random], float] | float | str | None
+"""What a refusal says: nothing, a fixed number of seconds, one drawn at random, or "exact": when the next one will be let through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +256,6 @@ class _Dispatcher:
             self.rows += 1
             self.done.refused += 1
             told = self.road.retry_after
-            after = told(self.chance) if callable(told) else told
-        self.throttle.answered(
-            ticket, now, throttled=not reply.accepted, after=after, hint=reply.hint, jitter=self.chance.random()
-        )
+            after = reply.exact_wait if told == "exact" else told(self.chance) if callable(told) else told
+        chance = self.chance.random()
+        self.throttle.answered(ticket, now, throttled=not reply.accepted, after=after, hint=reply.hint, jitter=chance)

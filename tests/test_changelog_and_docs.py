@@ -30,15 +30,18 @@ def test_the_changelog_names_every_command() -> None:
         assert f"`{command}`" in text or f"bulkstart {command}" in text, command
 
 
-def test_decisions_are_numbered_without_a_gap() -> None:
-    assert [path.name[:5] for path in DECISIONS] == [f"{number:04}-" for number in range(1, len(DECISIONS) + 1)]
+def test_each_decision_has_a_number_of_its_own() -> None:
+    numbers = [path.name[:5] for path in DECISIONS]
+    assert all(re.fullmatch(r"\d{4}-", number) for number in numbers)
+    assert len(numbers) == len(set(numbers)) > 0
 
 
 @pytest.mark.parametrize("path", DECISIONS, ids=lambda path: path.stem)
 def test_a_decision_says_why_what_and_at_what_price(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert text.startswith(f"# {path.name[:4]}: ")
-    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["Context", "Decision", "Price"]
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert [heading for heading in headings if heading in ("Context", "Decision", "Price")] == ["Context", "Decision", "Price"]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

@@ -41,7 +41,8 @@ _VARYING = (
     (r"\d{8}-\d{6}-[0-9a-f]{4}", "RUN"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00", "TIME"),
     (r"127\.0\.0\.1:\d+|portal\.example", "PORTAL"),
-    (r"about \S+ seconds? \([a-z ]+\)", "SECONDS"),
+    (r"(a few seconds|about \S+ seconds?) \([^)\n]+\)", "SECONDS"),
+    (r"python -m bulkstart", "bulkstart"),
     (r"\d+\.\d\d to \d+\.\d\d s", "SECONDS"),
 )
 

@@ -45,7 +45,8 @@ FAILING: dict[str, Any] = {
 def nothing_planted(*places: object) -> None:
     for place in places:
         text = place.decode("utf-8", "replace") if isinstance(place, bytes) else str(place)
-        assert not PLANTED.search(text), f"a secret stands in …{text[max(0, PLANTED.search(text).start() - 200) :][:400]}…"
+        found = PLANTED.search(text)
+        assert found is None, f"a secret stands in …{text[max(0, found.start() - 120) : found.end() + 40]}…"
 
 
 def files(folder: Path) -> list[Path]:
@@ -103,12 +104,19 @@ def test_no_log_record_at_any_level_holds_a_secret(scenario, caplog):
         nothing_planted(record.getMessage(), record.msg, record.args)
 
 
+PORTAL = bulkstart.Portal.vibecode(api_key=KEY, session_token=SESSION, base_url="http://127.0.0.1:1/v1")
+
+
+def denied_templates() -> None:
+    with bulkstart.sandbox({"keys": [{**KEYS[0], "scopes": []}]}) as portal:
+        bulkstart.templates(portal)
+
+
 def test_no_exception_shows_a_secret():
-    with bulkstart.sandbox({"keys": KEYS}) as portal:
-        pass
     for attempt in (
-        lambda: bulkstart.templates(portal),  # the sandbox has gone
-        lambda: bulkstart.start(pd.DataFrame({"entityId": [1]}), portal=portal, nonsense=1),
+        denied_templates,
+        lambda: bulkstart.start(pd.DataFrame({"entityId": [1]}), portal=PORTAL, nonsense=1),
+        lambda: bulkstart.start(pd.DataFrame({"entityId": [1]}), portal=PORTAL, journal="/"),
         lambda: bulkstart.Portal.vibecode(api_key=KEY),
         lambda: bulkstart.Portal.vibecode(api_key=f"x{KEY}"),
         lambda: bulkstart.Portal.vibecode(api_key=KEY, session_token=f"{SESSION} \u00e9"),

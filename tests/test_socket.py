@@ -6,13 +6,14 @@ portal's ledger. A well-formed refusal is only combined with "not committed": th
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 import pytest
 
 import bulkstart
-from tests.conftest import FAST, MARK, PLAIN, Json, deals, run
+from tests.conftest import FAST, MARK, PLAIN, Json, deals, run, truth
 
 FAULTY = 5
 """The row (from 1) that meets the fault, where a start has succeeded before it."""
@@ -264,7 +265,9 @@ def test_an_error_that_proves_nothing_may_hide_a_start():
 
 @pytest.mark.parametrize(("name", "code"), [("BITRIX_ERROR", 4), ("INTERNAL_ERROR", 5)])
 def test_the_exit_code_tells_the_worst_of_the_rows(name, code):
-    ran = run({"faults": [{"nth": 2, "committed": False, "answer": "MISSING_PARAMS"}, {"nth": 5, "committed": False, "answer": name}]})
+    ran = run(
+        {"faults": [{"nth": 2, "committed": False, "answer": "MISSING_PARAMS"}, {"nth": 5, "committed": False, "answer": name}]}
+    )
     assert ran.code == code
 
 
@@ -280,7 +283,11 @@ def test_access_denied_is_judged_by_template():
     """A success with one template does not make the denial of another one a matter of the row."""
     templates = [{"id": 713, "documentType": "deal"}, {"id": 714, "documentType": "deal"}]
     frame = deals(6).assign(templateId=[713, 713, 713, 714, 714, 714])
-    ran = run({"templates": templates, "faults": [{"templateId": 714, "committed": False, "answer": "BITRIX_ACCESS_DENIED"}]}, frame, template=None)
+    ran = run(
+        {"templates": templates, "faults": [{"templateId": 714, "committed": False, "answer": "BITRIX_ACCESS_DENIED"}]},
+        frame,
+        template=None,
+    )
     assert ran.statuses == ["started"] * 3 + ["not_attempted"] * 3
     assert ran.code == 7
 
@@ -289,7 +296,9 @@ def test_a_template_that_is_gone_stops_its_own_rows_only():
     templates = [{"id": 713, "documentType": "deal"}, {"id": 714, "documentType": "deal"}]
     frame = deals(6).assign(templateId=[713, 714, 713, 714, 713, 714])
     ran = run(
-        {"templates": templates, "faults": [{"templateId": 713, "committed": False, "answer": "ERROR_WRONG_WORKFLOW_ID"}]}, frame, template=None
+        {"templates": templates, "faults": [{"templateId": 713, "committed": False, "answer": "ERROR_WRONG_WORKFLOW_ID"}]},
+        frame,
+        template=None,
     )
     assert ran.statuses == ["refused", "started", "not_attempted", "started", "not_attempted", "started"]
     assert ran.code == 6
@@ -364,3 +373,80 @@ def test_a_portal_that_is_away_for_a_while_costs_no_row():
     ran = run({"templates": [slow], "outages": [{"from": 0.12, "to": 0.9}]}, rows=12, max_unknown=2)
     assert set(ran.statuses) <= {"started", "in_doubt"}  # a kept connection that dies under a request is a doubt
     assert ran.statuses.count("started") >= 10
+
+
+# --------------------------------------------------------------------------------------------- denied at the door
+
+DOORS: dict[str, Json] = {
+    "INVALID_API_KEY": {"state": "expired"},
+    "TOKEN_MISSING": {"tokens": False},
+    "SCOPE_DENIED": {"scopes": ["crm"]},
+    "WRITE_BLOCKED_READONLY_KEY": {"read_only": True},
+    "IP_NOT_ALLOWED": {"allowed_ips": ["10.0.0.1"]},
+}
+
+
+@pytest.mark.parametrize("code", [code for code in DOORS if code != "IP_NOT_ALLOWED"])
+def test_a_key_that_may_not_start_anything_is_told_as_such(code):
+    """Not as a problem of the sheet, although nobody says which entity type the template is for."""
+    ran = run({"keys": [{"key": "vibe_api_door_0123456789", **DOORS[code]}]})
+    assert set(ran.statuses) == {"not_attempted"}
+    assert set(ran.codes) == {code}
+    assert ran.code == 7
+
+
+def test_a_problem_of_a_row_comes_before_a_denial():
+    ran = run(
+        {"keys": [{"key": "vibe_api_door_0123456789", "state": "expired"}]},
+        deals(2).assign(entityId=["x", "2"]),
+        entity_type="deal",
+    )
+    assert ran.code == 3
+    assert not ran.commits()
+
+
+@pytest.mark.parametrize("answer", ["malformed", "not_json", "not_found"])
+def test_on_this_machine_a_portal_needs_no_name(answer):
+    ran = run({"me": {"answer": answer}})
+    assert ran.statuses == ["started"] * 8
+
+
+def test_a_warning_of_the_portal_halves_the_rate():
+    loop = {"warn_after": 2, "after": 50, "same": "endpoint"}
+    refused = [{"entities": [[7, 8]], "committed": False, "answer": "MISSING_PARAMS"}]
+    ran = run({"error_loop": loop, "faults": refused}, rows=14, rate=20, burst=1, max_unknown=4)
+    arrived = [line["mono"] for line in ran.ledger if line["kind"] == "arrival" and line["on"] == "start"]
+    gaps = [later - earlier for earlier, later in pairwise(arrived)]
+    assert sum(gaps[9:13]) > 1.5 * sum(gaps[1:5]), gaps
+
+
+# ----------------------------------------------------------------------------------------------- the truth itself
+
+
+def lie(results: pd.DataFrame, row: int, **cells: object) -> pd.DataFrame:
+    told = results.copy()
+    for name, value in cells.items():
+        told.loc[row, name] = value
+    return told
+
+
+def test_the_truth_sees_a_row_that_lies():
+    ran = run({"documents": {"missing": {"deal": [3]}}, "faults": [{"nth": 5, "committed": True, "answer": "close"}]}, rows=6)
+    ids = ran.results["workflowId"]
+    for told in (
+        lie(ran.results, 0, workflowId=ids[1]),
+        lie(ran.results, 0, workflowId="6b0000000000.00000001"),
+        lie(ran.results, 0, startStatus="not_attempted", workflowId="", errorCode="RUN_STOPPED", startedAt=""),
+        lie(ran.results, 0, errorCode="RATE_LIMITED"),
+        lie(ran.results, 2, errorCode=""),
+        lie(ran.results, 4, startStatus="refused"),
+        lie(ran.results, 2, startedAt="2026-11-21T23:24:20+00:00"),
+        lie(ran.results, 1, startedAt="2026-11-21T23:24:20"),
+        lie(ran.results, 1, attempts=2),
+        lie(ran.results, 1, startStatus="done"),
+    ):
+        with pytest.raises(AssertionError):
+            truth(told, ran.ledger)
+    twice = [line for line in ran.ledger if line["kind"] == "commit"][:1]
+    with pytest.raises(AssertionError, match="more often"):
+        truth(ran.results, [*ran.ledger, {**twice[0], "workflowId": "other", "n": 10_000}])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from bulkstart.model import Outcome, Problem, Status
@@ -55,14 +57,13 @@ def test_problem_lines_name_row_column_code_and_message_and_never_cut_the_counts
 
 
 @pytest.mark.parametrize(
-    ("code", "named"), [(3, "deals.csv"), (4, "deals.results.csv"), (5, "deals.results.csv"), (6, "deals.csv")]
+    ("code", "named"), [(3, "r.csv"), (4, "my r.csv"), (5, "r.csv"), (6, "r.csv"), (7, "r.csv"), (130, "r.csv")]
 )
-@pytest.mark.parametrize("sandbox", [True, False])
-def test_what_is_left_to_do_is_a_command_to_type(code, named, sandbox):
-    command = next_step(code, "deals.csv", "deals.results.csv", sandbox=sandbox)
-    assert f"bulkstart {named}" in command
-    assert ("--sandbox" in command) is sandbox
+def test_what_is_left_to_do_is_the_same_command_on_the_sheet_or_on_its_results(code, named):
+    words = ["bulkstart", "my deals.csv", "--template", "713", "--sandbox"]
+    command = next_step(code, words, "my deals.csv", named)
+    assert command.endswith(f"bulkstart {shlex.quote(named if code in (4, 5) else 'my deals.csv')} --template 713 --sandbox")
 
 
 def test_a_run_that_is_done_leaves_nothing_to_type():
-    assert next_step(0, "deals.csv", "deals.results.csv", sandbox=False) is None
+    assert next_step(0, ["bulkstart", "deals.csv"], "deals.csv", "deals.results.csv") is None

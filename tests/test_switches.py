@@ -104,7 +104,15 @@ CASES += [(name, DEFAULTS[name]) for name in WITH]
 
 def switched(name: str, value: Any, **scenario: Any):
     switches = {name: value, **WITH.get(name, {})}
-    return run({**SCENARIO, "switches": switches, **scenario}, FRAME, template=None, entity_type="deal", max_unknown=3, timeout=3.0, halt_doubts=0)
+    return run(
+        {**SCENARIO, "switches": switches, **scenario},
+        FRAME,
+        template=None,
+        entity_type="deal",
+        max_unknown=3,
+        timeout=3.0,
+        halt_doubts=0,
+    )
 
 
 def test_the_table_names_every_switch():

@@ -22,10 +22,17 @@ NATIVE_DENIED = frozenset(
 NATIVE_REFUSED = frozenset({"ERROR_WRONG_WORKFLOW_ID", "ERROR_ARGUMENT", "ERROR_BATCH_METHOD_NOT_ALLOWED"})
 """Native codes that precede execution and hold for the row."""
 
-REFUSING_TEXTS = frozenset({"Wrong DOCUMENT_ID!", "Incorrect document type!", "Template type and DOCUMENT_ID mismatch!"})
+REFUSING_TEXTS = {
+    "Wrong DOCUMENT_ID!": "the entity does not exist, or the key may not read it",
+    "Incorrect document type!": "the template is for another entity type",
+    "Template type and DOCUMENT_ID mismatch!": "the template is for another entity type",
+}
 """Texts that come with an empty code and precede execution."""
 
-TEMPLATE_TEXTS = frozenset({"Template not found", "Empty TEMPLATE_ID"})
+TEMPLATE_TEXTS = {
+    "Template not found": "the portal has no such template, or it is switched off",
+    "Empty TEMPLATE_ID": "no template was named",
+}
 """Texts of ERROR_WRONG_WORKFLOW_ID, which the Vibecode gateway may relay without the code."""
 
 VIBECODE_DENIED = frozenset(
@@ -78,7 +85,7 @@ def _relayed(code: str, message: str, native_code: str) -> Verdict:
     if native_code:
         return native_verdict(native_code, message, shown=code) or InDoubt(code, message)
     if message in TEMPLATE_TEXTS:
-        return Refused(code, message, template_gone=True)
+        return Refused(code, f"{message} ({TEMPLATE_TEXTS[message]})", template_gone=True)
     if message in REFUSING_TEXTS:
-        return Refused(code, message)
+        return Refused(code, f"{message} ({REFUSING_TEXTS[message]})")
     return InDoubt(code, message)

@@ -1,0 +1,93 @@
+"""Typed use of every public name, checked by ``mypy --strict`` and never run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, assert_type
+
+import pandas as pd
+
+import bulkstart
+from bulkstart import BulkstartError, Portal, Status
+
+
+def portals() -> list[Portal]:
+    return [
+        bulkstart.Portal.from_env(),
+        Portal.vibecode(api_key="vibe_api_0123456789"),
+        Portal.vibecode(api_key="vibe_app_0123456789", session_token="session", base_url="https://vibecode.bitrix24.tech/v1"),
+    ]
+
+
+def whole_run(portal: Portal) -> pd.DataFrame:
+    frame = assert_type(bulkstart.read_sheet("deals.xlsx"), pd.DataFrame)
+    found = assert_type(bulkstart.check(frame, portal=portal, template=713), pd.DataFrame)
+    if not found.empty:
+        return found
+    results = assert_type(bulkstart.start(frame, portal=portal, template=713), pd.DataFrame)
+    path = assert_type(bulkstart.write_results(results, "deals.results.xlsx", source="deals.xlsx"), Path)
+    assert_type(bulkstart.write_results(results, path), Path)
+    return results
+
+
+def every_option(frame: pd.DataFrame) -> pd.DataFrame:
+    return bulkstart.start(
+        frame,
+        template=713,
+        entity_type="deal",
+        columns={"entityId": "ID", "param:comment": "C"},
+        values={"comment": "text", "amount": 12.5},
+        decimal=",",
+        date_format="%d.%m.%Y",
+        limit=10,
+        dry_run=False,
+        skip_invalid=True,
+        canary=0,
+        rate=5,
+        burst=10.0,
+        polite=False,
+        max_unknown=10,
+        batch="auto",
+        halt_doubts=3,
+        halt_same=5,
+        halt_percent=20,
+        campaign="autumn",
+        allow_changed=True,
+        journal=Path("journal.sqlite"),
+        deadline=3600,
+        timeout=130.0,
+    )
+
+
+async def in_a_loop(frame: pd.DataFrame, portal: Portal) -> pd.DataFrame:
+    return assert_type(await bulkstart.astart(frame, portal=portal, template=713), pd.DataFrame)
+
+
+def looking_back(portal: Portal) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return assert_type(bulkstart.templates(portal), pd.DataFrame), assert_type(bulkstart.runs(), pd.DataFrame)
+
+
+def with_a_sandbox(scenario: dict[str, Any]) -> list[str]:
+    with bulkstart.sandbox(scenario) as portal:
+        results = bulkstart.start(pd.DataFrame({"entityId": [1]}), portal=portal, template=720)
+        return [line["kind"] for line in portal.ledger()] + results["startStatus"].tolist()
+
+
+def statuses() -> list[Status]:
+    return [status for status in Status if status not in (Status.STARTED, Status.IN_DOUBT)]
+
+
+def errors(frame: pd.DataFrame) -> int:
+    try:
+        bulkstart.start(frame)
+    except BulkstartError as error:
+        return assert_type(error.exit_code, int)
+    return 0
+
+
+def wrong(frame: pd.DataFrame) -> None:
+    """Each comment is needed: ``mypy --strict`` warns of one that is not."""
+    bulkstart.start(frame, tempalte=713)  # type: ignore[call-arg]
+    bulkstart.start(frame, rate="fast")  # type: ignore[arg-type]
+    bulkstart.start("deals.xlsx")  # type: ignore[arg-type]
+    Portal.vibecode("vibe_api_0123456789")  # type: ignore[call-arg]
