@@ -15,52 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
+from bulkstart.console import Console, plain
 from bulkstart.errors import BulkstartError, CredentialsError, UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bulkstart.job import Finished
-    from bulkstart.model import Outcome, Problem
+    from bulkstart.model import Problem
     from bulkstart.portal import Portal
-    from bulkstart.progress import Bar
-    from bulkstart.runner import Runner
 
 _SHOWN_PROBLEMS = 40
-
-
-class Console:
-    """The person at the terminal: told on standard error, asked there too."""
-
-    def __init__(self, arguments: argparse.Namespace, ask: Callable[[str], bool]) -> None:
-        self._quiet, self._stream, self._ask = bool(arguments.quiet), sys.stderr, ask
-        self._bar: Bar | None = None
-
-    def say(self, text: str, /) -> None:
-        """One line, unless ``--quiet``."""
-        if not self._quiet:
-            print(plain(text), file=self._stream, flush=True)
-
-    def ask(self, question: str, /) -> bool:
-        """Ask the person, by way of the calling thread."""
-        return self._ask(question)
-
-    def begin(self, runner: Runner, rows: int, /) -> None:
-        """A bar, on a terminal only."""
-        if self._stream.isatty() and not self._quiet:
-            from bulkstart.progress import Bar  # noqa: PLC0415  lazy: tqdm, on a terminal only
-
-            self._bar = Bar(runner, rows, self._stream)
-
-    def settle(self, outcome: Outcome, /) -> None:
-        """One more row is settled."""
-        if self._bar:
-            self._bar.settle(outcome)
-
-    def end(self) -> None:
-        """The run has drained."""
-        if self._bar:
-            self._bar.end()
 
 
 def program() -> list[str]:
@@ -73,11 +38,6 @@ def script() -> NoReturn:
     code = main()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
-
-
-def plain(text: str) -> str:
-    """Text without terminal escapes: control characters but line breaks become visible."""
-    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def main(words: Sequence[str] | None = None) -> int:

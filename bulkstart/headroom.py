@@ -11,6 +11,7 @@ from dataclasses import dataclass
 LONGEST_HOLD = 3600.0  # seconds; a longer reset or Retry-After is nonsense: a run without success has ended long before
 PATIENCE = 1.0  # seconds that all others wait for the answer of a lone request that tries the road
 FAR_RESET = 5.0  # seconds; a reset further off belongs to a window, a nearer one to a bucket
+BELIED = 4  # times after which headers are nonsense, until a refusal speaks for them
 MOST = 1e9  # places; a larger number is nonsense
 LOOK_AGAIN = 0.25  # seconds after which a full bucket is looked at again
 
@@ -33,7 +34,9 @@ class Headroom:
     def __init__(self) -> None:
         self._ticket, self._left, self._seen, self._expires = 0, 0.0, 0.0, -math.inf
         self._remaining, self._freed, self._far = math.inf, 0, False
-        self._trust, self._early = 0.5, 0  # part of a far reset that is waited for; the lone request that tries before it
+        self._trust = 0.5  # part of a far reset that is waited for before a lone request tries
+        self._lone, self._early = 0, False  # the latest lone request; whether it left before a far reset
+        self._belied = 0  # lone requests in a row that got through, though nothing was left before and after them
 
     def told(self, ticket: int, left: float, now: float, hint: RateHint, freed: int) -> None:
         limit = MOST if hint.limit is None else sane(hint.limit, 1, MOST)
@@ -50,7 +53,7 @@ class Headroom:
 
     def next(self, now: float, on_wire: dict[int, float], last: int, freed: int, *, refused: bool) -> tuple[float, bool]:
         """The earliest instant as far as the headers go, and whether it is one for a lone request that tries the road."""
-        if not (self._far or refused):
+        if self._belied >= BELIED or not (self._far or refused):
             return now, False
         unseen = last - self._ticket + sum(t < self._ticket and left > self._left - PATIENCE for t, left in on_wire.items())
         if self._remaining - unseen + freed - self._freed >= 1:
@@ -60,12 +63,19 @@ class Headroom:
         return min(self._expires, self._seen + LOOK_AGAIN), now < self._expires
 
     def tries(self, ticket: int, now: float) -> None:
-        if self._far and now < self._expires:
-            self._early = ticket
+        """This one tries the road alone."""
+        self._lone, self._early = ticket, self._far and now < self._expires
 
     def tried(self, ticket: int, *, through: bool) -> None:
-        if ticket == self._early:
+        """An answer came. A lone request that got through early belies the reset, or what is said to remain, or both."""
+        if not through:
+            self._belied = 0
+        if ticket != self._lone:
+            return
+        if self._early:
             self._trust = max(1 / 16, self._trust / 2) if through else min(1.0, self._trust * 2)
+        if through:
+            self._belied = self._belied + 1 if self._remaining <= 0 else 0
 
 
 def sane(number: float | None, least: float, most: float) -> float | None:

@@ -8,29 +8,30 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ended
 from bulkstart.errors import JournalError
 from bulkstart.forecast import Forecast, forecast
 from bulkstart.gate import Gate
-from bulkstart.gateways.vibecode import body_of
+from bulkstart.gateways import Me
 from bulkstart.halts import Halts
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, View
 from bulkstart.lanes import Lanes
-from bulkstart.model import Answer, HttpCall, Lost, Outcome, Problem, SheetSource, Status, Template
+from bulkstart.model import Answer, Denied, HttpCall, Lost, Outcome, Problem, SheetSource
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import QUESTION_SECONDS, Met, count_running, limits_of, list_templates, meet, with_templates
 from bulkstart.question import Question, canary_text
 from bulkstart.recorder import Recorder
-from bulkstart.results import completed, counts, exit_code, invalid_outcomes, results_frame
+from bulkstart.results import invalid_outcomes
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner, inert
 from bulkstart.settings import journal_path, settings
@@ -40,13 +41,6 @@ from bulkstart.transport import Transport
 
 if TYPE_CHECKING:
     import pandas as pd
-
-WHOLE_SHEET = Stop("SHEET_HAS_PROBLEMS", "the sheet as a whole has a problem; mend it, or the options", 3)
-SHEET_HAS_PROBLEMS = Stop(
-    "SHEET_HAS_PROBLEMS", "the sheet has problems; mend them, or start the good rows with --skip-invalid", 3
-)
-NOT_CONFIRMED = Stop("RUN_STOPPED", "not confirmed; run the sheet again when it is right", 6)
-INTERRUPTED = Stop("INTERRUPTED", "interrupted; run the sheet again to go on", 130)
 
 
 class Front(Protocol):
@@ -71,33 +65,6 @@ class Silent:
     def end(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """What is known before the first send."""
-
-    sheet: Sheet
-    plan: Plan
-    problems: tuple[Problem, ...]
-    met: Met
-    forecast: Forecast
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A run that came to its end, whatever the end was."""
-
-    results: pd.DataFrame
-    outcomes: Sequence[Outcome]
-    exit_code: int
-    problems: Sequence[Problem]
-    portal: str | None = None
-    run_id: str | None = None
-    forecast: Forecast | None = None
-    stop: Stop | None = None
-    templates: Sequence[Template] = ()
-    counts: dict[str, int] = field(default_factory=dict)
-
-
 class Job:
     """One sheet on one portal. ``interrupt`` may be called from any thread: once drains, twice abandons."""
 
@@ -107,11 +74,14 @@ class Job:
         self._runner: Runner | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._interrupted = 0
+        self._meeting: asyncio.Future[tuple[Met, Limits, Throttle]] | None = None
 
     def interrupt(self) -> None:
         """Once: take no more rows, let those on the wire finish. Twice: those end in doubt."""
         self._interrupted += 1
-        if self._loop is not None and self._runner is not None:
+        if self._loop is not None and self._meeting is not None:
+            self._loop.call_soon_threadsafe(self._meeting.cancel)
+        elif self._loop is not None and self._runner is not None:
             act = self._runner.drain if self._interrupted == 1 else self._runner.abandon
             self._loop.call_soon_threadsafe(act, INTERRUPTED)
 
@@ -120,7 +90,7 @@ class Job:
         self._loop = asyncio.get_running_loop()
         async with self._line() as line:
             with self._journal() as journal:
-                met, limits, throttle = await self._meet(line, journal)
+                met, limits, throttle = await self._met(line, journal)
                 sheet = check_sheet(self._frame, self._options, met, loopback=self._portal.loopback)
                 for note in (*met.notes, *sheet.checked.notes):
                     self._front.say(note)
@@ -131,9 +101,9 @@ class Job:
                 stop = self._before_sending(sheet, met, problems)
                 begun = Begun(sheet, plan, problems, met, self._forecast(plan, limits))
                 if stop or self._options.dry_run or journal is None or not (plan.ready or plan.doubts or plan.crashed):
-                    return self._told(begun, stop)
+                    return self._ended(begun, stop)
                 if plan.ready and not self._front.ask(self._question(begun)):
-                    return self._told(begun, INTERRUPTED if self._interrupted else NOT_CONFIRMED)
+                    return self._ended(begun, INTERRUPTED if self._interrupted else NOT_CONFIRMED)
                 return await self._start(begun, journal, line, throttle, limits)
 
     # ------------------------------------------------------------------------------------------- before sending
@@ -164,6 +134,20 @@ class Job:
         finally:
             journal.close()
 
+    async def _met(self, line: Transport, journal: Journal | None) -> tuple[Met, Limits, Throttle]:
+        """``_meet``, unless a person interrupts while the portal is silent."""
+        self._meeting = asyncio.ensure_future(self._meet(line, journal))
+        try:
+            return await self._meeting
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            limits = limits_of(self._portal, Me(), self._options)
+            stop = Denied(INTERRUPTED.code, INTERRUPTED.message, INTERRUPTED.exit_code)
+            return Met(self._portal.fixed_identity(), stop=stop), limits, Throttle(limits, self._now())
+        finally:
+            self._meeting = None
+
     async def _meet(self, line: Transport, journal: Journal | None) -> tuple[Met, Limits, Throttle]:
         """Who the portal is, its limits, its templates; every question takes a slot of the throttle."""
 
@@ -190,7 +174,9 @@ class Job:
 
     def _before_sending(self, sheet: Sheet, met: Met, problems: Sequence[Problem]) -> Stop | None:
         """What forbids the first send; problems of the sheet come before anything that the portal said."""
-        unasked = met.stop is not None and sheet.checked.column_map.entity_id is not None  # what the portal did not tell may be missing
+        unasked = (
+            met.stop is not None and sheet.checked.column_map.entity_id is not None
+        )  # what the portal did not tell may be missing
         if any(problem.position is None for problem in problems) and not unasked:
             return WHOLE_SHEET
         if any(p.position is not None for p in problems) and not (self._options.skip_invalid or self._options.dry_run):
@@ -243,7 +229,7 @@ class Job:
                 await self._send(runner, begun.plan, settled, limits)
             finally:
                 self._front.end()
-        finished = self._told(begun, runner.stop, run_id, settled, runner.attempts)
+        finished = self._ended(begun, runner.stop, run_id=run_id, settled=settled, attempts=runner.attempts)
         try:
             journal.finish(run_id, finished.exit_code, finished.outcomes)
         except JournalError as error:
@@ -301,37 +287,8 @@ class Job:
         if runner.stop is None:
             await runner.run(lanes(rest))
 
-    # ------------------------------------------------------------------------------------------------- telling
-
-    def _told(
-        self, begun: Begun, stop: Stop | None, run_id: str | None = None,
-        settled: Mapping[int, Outcome] | None = None, attempts: Mapping[int, int] | None = None,
-    ) -> Finished:  # fmt: skip
-        """Every row's outcome, the frame, and the exit code."""
-        options, plan = self._options, begun.plan
-        rows = len(begun.sheet.checked.rows)
-        whole = any(problem.position is None for problem in begun.problems)
-        invalid = {} if whole else invalid_outcomes(begun.sheet.checked.rows, begun.problems)
-        planned: dict[int, Outcome] = {}
-        if options.dry_run and stop is None:
-            planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in plan.ready}
-        left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
-        outcomes = completed(rows, plan, invalid, {**planned, **(settled or {})}, left, attempts or {})
-        code = 3 if stop in (SHEET_HAS_PROBLEMS, WHOLE_SHEET) else exit_code(outcomes, stop, options.limit)
-        if options.dry_run and stop is None and begun.problems and not options.skip_invalid:
-            code = 3
-        bodies = (
-            {ready.position: body_of(ready.request) for ready in plan.ready if ready.position in planned}
-            if options.dry_run
-            else None
-        )
-        results = results_frame(self._frame, outcomes, sandbox=self._portal.is_sandbox, bodies=bodies)
-        results.attrs |= {"run_id": run_id, "exit_code": code, "problems": [dataclasses.asdict(p) for p in begun.problems]}
-        results.attrs |= {"portal": begun.met.identity, "forecast": begun.forecast.to_json()}
-        return Finished(
-            results=results, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
-            forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),
-        )  # fmt: skip
+    def _ended(self, begun: Begun, stop: Stop | None, **more: Any) -> Finished:
+        return ended(self._frame, begun, self._options, stop, sandbox=self._portal.is_sandbox, **more)
 
     @staticmethod
     def _now() -> float:

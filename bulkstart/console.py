@@ -1,0 +1,52 @@
+"""The person at the terminal: told on standard error, asked there too."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulkstart.model import Outcome
+    from bulkstart.progress import Bar
+    from bulkstart.runner import Runner
+
+
+def plain(text: str) -> str:
+    """Text without terminal escapes: control characters but line breaks become visible."""
+    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+class Console:
+    """The person at the terminal: told on standard error, asked there too."""
+
+    def __init__(self, arguments: argparse.Namespace, ask: Callable[[str], bool]) -> None:
+        self._quiet, self._stream, self._ask = bool(arguments.quiet), sys.stderr, ask
+        self._bar: Bar | None = None
+
+    def say(self, text: str, /) -> None:
+        """One line, unless ``--quiet``."""
+        if not self._quiet:
+            print(plain(text), file=self._stream, flush=True)
+
+    def ask(self, question: str, /) -> bool:
+        """Ask the person, by way of the calling thread."""
+        return self._ask(question)
+
+    def begin(self, runner: Runner, rows: int, /) -> None:
+        """A bar, on a terminal only."""
+        if self._stream.isatty() and not self._quiet:
+            from bulkstart.progress import Bar  # noqa: PLC0415  lazy: tqdm, on a terminal only
+
+            self._bar = Bar(runner, rows, self._stream)
+
+    def settle(self, outcome: Outcome, /) -> None:
+        """One more row is settled."""
+        if self._bar:
+            self._bar.settle(outcome)
+
+    def end(self) -> None:
+        """The run has drained."""
+        if self._bar:
+            self._bar.end()
