@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from bulkstart.conduct import conduct, in_thread
+from bulkstart.ending import Finished
 from bulkstart.errors import DeniedError, UsageError
-from bulkstart.job import Finished, Front, Job, Silent
+from bulkstart.job import Front, Job, Silent
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
 from bulkstart.model import Problem, Status, Template

@@ -6,7 +6,9 @@ import argparse
 import contextlib
 import dataclasses
 import gc
+import io
 import json
+import os
 import signal
 import sys
 import traceback
@@ -17,11 +19,12 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
 from bulkstart.console import Console, plain
 from bulkstart.errors import BulkstartError, CredentialsError, UsageError
+from bulkstart.secret import redact
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulkstart.job import Finished
+    from bulkstart.ending import Finished
     from bulkstart.model import Problem
     from bulkstart.portal import Portal
 
@@ -40,12 +43,22 @@ def script() -> NoReturn:
     sys.exit(code)
 
 
+def _streams() -> None:
+    """Closed streams swallow what is said; an encoding that lacks a letter shows its number."""
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  it lives as long as the program
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123  as above
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     gc.set_threshold(
         100_000, 50, 1000
     )  # a sheet is many small values that live to the end: measured a third off reading 100,000 rows
     words = list(sys.argv[1:] if words is None else words)
+    _streams()
     try:
         command, rest = command_of(words)
         arguments = parser_of(command).parse_args(rest)
@@ -56,7 +69,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except BulkstartError as error:
         return _failed(words, error, error.exit_code)
     except KeyboardInterrupt:
-        return _failed(words, UsageError("interrupted before anything was sent"), 130)
+        return _failed(
+            words, UsageError("interrupted; what was started stands in the journal: run the same sheet again to see it"), 130
+        )
     except BrokenPipeError:
         sys.stderr.close()
         return 1
@@ -68,8 +83,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _failed(words: Sequence[str], error: BulkstartError, code: int) -> int:
-    from bulkstart.secret import redact  # noqa: PLC0415  lazy: only on errors
-
     text = plain(redact(str(error)))
     print(f"bulkstart: {text}", file=sys.stderr)
     if "--json" in words:
@@ -78,14 +91,15 @@ def _failed(words: Sequence[str], error: BulkstartError, code: int) -> int:
 
 
 def _print_json(
-    code: int, finished: Finished | None = None, results: Path | None = None, problems: list[dict[str, object]] | None = None
-) -> None:
+    code: int, finished: Finished | None = None, results: Path | None = None,
+    problems: list[dict[str, object]] | None = None, *, rows: int = 0,
+) -> None:  # fmt: skip
     told: dict[str, Any] = {
         "run": None,
         "portal": None,
         "exitCode": code,
         "counts": {},
-        "rows": 0,
+        "rows": rows,
         "results": None,
         "forecast": None,
     }
@@ -93,7 +107,13 @@ def _print_json(
         told |= {"run": finished.run_id, "portal": finished.portal, "counts": finished.counts, "rows": len(finished.outcomes)}
         told |= {"forecast": finished.forecast.to_json() if finished.forecast else None}
     told |= {"results": None if results is None else str(results), "problems": problems or []}
-    print(json.dumps(told, ensure_ascii=False, allow_nan=False), flush=True)
+    _print_object(told)
+
+
+def _print_object(told: dict[str, Any]) -> None:
+    """One JSON object on standard output, in ASCII where that cannot hold other letters."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(redact(json.dumps(told, ensure_ascii=not unicode, allow_nan=False)), flush=True)
 
 
 # ---------------------------------------------------------------------------------------------------- main job
@@ -115,15 +135,18 @@ def _start(arguments: argparse.Namespace) -> int:
     console = Console(arguments, desk.ask)
     with _portal(arguments) as portal:
         frame = _read(arguments, options.columns.values(), console)
-        finished = conduct.conduct(job.Job(frame, portal, options, console), desk, _asker if asks else None)
-        written, notes = _written(arguments, finished, output, options, portal)
-    for note in notes:
-        console.say(note)
-    if arguments.json:
-        _print_json(finished.exit_code, finished, written, _entries(finished.problems))
-    else:
-        _tell(arguments, finished, written, sheet)
-    return finished.exit_code
+        running = job.Job(frame, portal, options, console)
+        with conduct.draining(running):  # until the results are told: an interrupt may not tear them
+            finished = conduct.conduct(running, desk, _asker if asks else None)
+            written, notes = _written(arguments, finished, output, options, portal)
+            for note in notes:
+                console.say(note)
+            code = finished.exit_code or (1 if written is None else 0)
+            if arguments.json:
+                _print_json(code, finished, written, _entries(finished.problems))
+            else:
+                _tell(arguments, finished, written, code)
+    return code
 
 
 def _asker(question: str) -> bool:
@@ -163,18 +186,18 @@ def _read(arguments: argparse.Namespace, expected: Iterator[str] | Any, console:
 def _written(
     arguments: argparse.Namespace, finished: Finished, output: Path, options: Any, portal: Portal
 ) -> tuple[Path | None, list[str]]:
-    """Write the results beside the sheet. A failure is said, and loses nothing: the journal has every id."""
+    """Write the results beside the sheet, else in the working directory. A failure is said, and loses nothing: the journal has every id."""
     from bulkstart import api, outputs  # noqa: PLC0415  lazy: pandas
 
-    try:
-        known = api.known_elsewhere(finished, portal, options)
-        return outputs.write_beside(
-            finished.results, output, source=Path(arguments.sheet), safe_csv=arguments.safe_csv, known=known
-        )
-    except (OSError, BulkstartError) as error:
-        return None, [
-            f"the results could not be written to {output}: {error}; the journal has them: run the sheet again to write them"
-        ]
+    known, source, notes = api.known_elsewhere(finished, portal, options), Path(arguments.sheet), []
+    for goal in dict.fromkeys((output, Path.cwd() / output.name)):
+        try:
+            written, more = outputs.write_beside(finished.results, goal, source=source, safe_csv=arguments.safe_csv, known=known)
+        except (OSError, BulkstartError) as error:
+            notes.append(f"the results could not be written to {goal}: {error}")
+        else:
+            return written, [*notes, *more]
+    return None, [*notes, "the journal has every id: run the same sheet again to write them"]
 
 
 def _entries(problems: Sequence[Problem]) -> list[dict[str, object]]:
@@ -183,7 +206,7 @@ def _entries(problems: Sequence[Problem]) -> list[dict[str, object]]:
     return [problem_entry(problem) for problem in problems]
 
 
-def _tell(arguments: argparse.Namespace, finished: Finished, written: Path | None, sheet: Path) -> None:
+def _tell(arguments: argparse.Namespace, finished: Finished, written: Path | None, code: int) -> None:
     from bulkstart.summary import next_step, problem_lines, summary  # noqa: PLC0415  beside its use
 
     if finished.problems and not arguments.quiet:
@@ -194,7 +217,7 @@ def _tell(arguments: argparse.Namespace, finished: Finished, written: Path | Non
         )
     if finished.stop is not None:
         print(plain(f"stopped: {finished.stop.code}: {finished.stop.message}"))
-    command = next_step(finished.exit_code, [*program(), *arguments.words], str(arguments.sheet), str(written or sheet))
+    command = next_step(code, [*program(), *arguments.words], str(arguments.sheet), str(written or arguments.sheet))
     labels = finished.results.index.tolist()
     print(plain(summary(finished.outcomes, labels, results=str(written) if written else None, command=command)), flush=True)
 
@@ -220,7 +243,7 @@ def _check(arguments: argparse.Namespace) -> int:
         problems, finished = api.checked(frame, portal, options, console)
     code = 3 if problems else finished.exit_code if finished else 0
     if arguments.json:
-        _print_json(code, finished, None, _entries(problems))
+        _print_json(code, finished, None, _entries(problems), rows=len(frame))
     elif problems:
         print(plain("\n".join(problem_lines(problems, _SHOWN_PROBLEMS if not arguments.verbose else len(problems)))))
     else:
@@ -237,7 +260,7 @@ def _templates(arguments: argparse.Namespace) -> int:
     with _portal(arguments) as portal:
         found = api.template_list(portal)
     if arguments.json:
-        print(json.dumps([dataclasses.asdict(template) for template in found], ensure_ascii=False))
+        _print_object({"exitCode": 0, "templates": [dataclasses.asdict(template) for template in found]})
         return 0
     for template in found:
         print(plain(f"{template.id:>8}  {template.entity_type or '?':<8} {template.name}"))
@@ -255,7 +278,7 @@ def _runs(arguments: argparse.Namespace) -> int:
 
     found = api.runs(arguments.journal)
     if arguments.json:
-        print(found.to_json(orient="records", force_ascii=False))
+        _print_object({"exitCode": 0, "runs": json.loads(found.to_json(orient="records"))})
         return 0
     for run in found.to_dict("records"):
         told = ", ".join(f"{count:,} {status}" for status, count in run["counts"].items())

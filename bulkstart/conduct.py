@@ -10,12 +10,13 @@ import contextlib
 import queue
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, TypeVar
 
-from bulkstart.job import Finished, Job
+from bulkstart.ending import Finished
+from bulkstart.job import Job
 
 T = TypeVar("T")
 Asker = Callable[[str], bool]
@@ -48,13 +49,13 @@ def conduct(job: Job, desk: Desk | None = None, asker: Asker | None = None) -> F
         except BaseException as error:  # noqa: BLE001  it is raised again in the calling thread
             desk.inbox.put(("failed", error))
 
-    with _draining(job):
+    with draining(job):
         thread = threading.Thread(target=work, name="bulkstart-run")
         thread.start()
         while True:
             kind, value = desk.inbox.get()
             if kind == "ask":
-                desk.answer(yes=_asked(job, asker, value))
+                _answer(job, desk, asker, value)
                 continue
             thread.join()
             if kind == "failed":
@@ -63,24 +64,28 @@ def conduct(job: Job, desk: Desk | None = None, asker: Asker | None = None) -> F
             return finished
 
 
-def _asked(job: Job, asker: Asker | None, question: str) -> bool:
-    """Ask in the calling thread; Ctrl-C at the question is a "no" that interrupts."""
-    if asker is None:
-        return True
+def _answer(job: Job, desk: Desk, asker: Asker | None, question: str) -> None:
+    """Ask in the calling thread; Ctrl-C or SIGTERM at the question is a "no" that interrupts."""
+    yes = asker is None
     here = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler) if here else None
+    before = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS} if here else {}
     try:
-        return asker(question)
+        yes = asker is None or asker(question)
     except KeyboardInterrupt:
         job.interrupt()
-        return False
     finally:
-        if here:
-            signal.signal(signal.SIGINT, before)
+        _restore(before)
+        desk.answer(yes=yes)
+
+
+def _restore(before: Mapping[signal.Signals, Any]) -> None:
+    for number, handler in before.items():
+        if handler is not None:  # one that was not set from Python cannot be set again
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
-def _draining(job: Job) -> Iterator[None]:
+def draining(job: Job) -> Iterator[None]:
     """SIGINT and SIGTERM drain the job for as long as the block lasts; only the main thread can be told of them."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
@@ -93,8 +98,7 @@ def _draining(job: Job) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        _restore(before)
 
 
 def in_thread(work: Coroutine[Any, Any, T]) -> T:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bulkstart.secret import redact
+
 if TYPE_CHECKING:
     from bulkstart.model import Outcome
     from bulkstart.progress import Bar
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def plain(text: str) -> str:
-    """Text without terminal escapes: control characters but line breaks become visible."""
+    """Text without secrets and terminal escapes: control characters but line breaks become visible."""
+    text = redact(text)
     return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

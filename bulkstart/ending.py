@@ -13,7 +13,7 @@ from bulkstart.model import Outcome, Problem, Status, Template
 from bulkstart.options import Options
 from bulkstart.plan import Plan
 from bulkstart.preflight import Met
-from bulkstart.results import completed, counts, exit_code, invalid_outcomes, results_frame
+from bulkstart.results import completed, counts, exit_code, invalid_outcomes, kept_words, real_words, results_frame
 from bulkstart.retry import Stop
 from bulkstart.stages import Sheet
 
@@ -55,29 +55,47 @@ class Finished:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def ended(
-    frame: pd.DataFrame, begun: Begun, options: Options, stop: Stop | None, *, sandbox: bool,
-    run_id: str | None = None, settled: Mapping[int, Outcome] | None = None, attempts: Mapping[int, int] | None = None,
-) -> Finished:  # fmt: skip
-    """Every row's outcome, the frame, and the exit code."""
-    plan = begun.plan
-    rows = len(begun.sheet.checked.rows)
+def ending(
+    begun: Begun, options: Options, stop: Stop | None, settled: Mapping[int, Outcome], attempts: Mapping[int, int]
+) -> tuple[list[Outcome], int]:
+    """Every row's outcome, and the exit code."""
+    rows = begun.sheet.checked.rows
     whole = any(problem.position is None for problem in begun.problems)
-    invalid = {} if whole else invalid_outcomes(begun.sheet.checked.rows, begun.problems)
+    invalid = {} if whole else invalid_outcomes(rows, begun.problems)
     planned: dict[int, Outcome] = {}
     if options.dry_run and stop is None:
-        planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in plan.ready}
+        planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in begun.plan.ready}
     left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
-    outcomes = completed(rows, plan, invalid, {**planned, **(settled or {})}, left, attempts or {})
-    code = 3 if stop in (SHEET_HAS_PROBLEMS, WHOLE_SHEET) else exit_code(outcomes, stop, options.limit)
-    if options.dry_run and stop is None and begun.problems and not options.skip_invalid:
+    told = kept_words(rows, begun.sheet.checked.requests, {**invalid, **{n: None for n in range(len(rows)) if whole}})
+    outcomes = completed(len(rows), begun.plan, {**invalid, **told}, {**planned, **settled}, left, attempts)
+    code = exit_code(outcomes, stop, options.limit)
+    if begun.problems:
+        code = code or 4
+    if stop in (SHEET_HAS_PROBLEMS, WHOLE_SHEET) or (
+        options.dry_run and stop is None and begun.problems and not options.skip_invalid
+    ):
         code = 3
-    bodies = (
-        {ready.position: body_of(ready.request) for ready in plan.ready if ready.position in planned} if options.dry_run else None
-    )
-    results = results_frame(frame, outcomes, sandbox=sandbox, bodies=bodies)
-    results.attrs |= {"run_id": run_id, "exit_code": code, "problems": [dataclasses.asdict(p) for p in begun.problems]}
+    return outcomes, code
+
+
+def finished(
+    frame: pd.DataFrame, begun: Begun, options: Options, stop: Stop | None, outcomes: Sequence[Outcome], code: int, *,
+    sandbox: bool, run_id: str | None = None,
+) -> Finished:  # fmt: skip
+    """The frame of a run that came to its end."""
+    bodies = None
+    if options.dry_run:
+        planned = {outcome.position for outcome in outcomes if outcome.status is Status.PLANNED}
+        bodies = {ready.position: body_of(ready.request) for ready in begun.plan.ready if ready.position in planned}
+    rehearsed = set(range(len(outcomes))) - real_words(begun.sheet.checked.rows, outcomes) if sandbox else set()
+    results = results_frame(frame, outcomes, rehearsed=rehearsed, bodies=bodies)
+    results.attrs |= {
+        "run_id": run_id,
+        "exit_code": code,
+        "problems": [dataclasses.asdict(problem) for problem in begun.problems],
+    }
     results.attrs |= {"portal": begun.met.identity, "forecast": begun.forecast.to_json()}
+    results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes]}
     return Finished(
         results=results, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
         forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),

@@ -7,20 +7,22 @@ import contextlib
 import dataclasses
 import json
 import math
+import os
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ended
+from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
 from bulkstart.errors import JournalError
 from bulkstart.forecast import Forecast, forecast
 from bulkstart.gate import Gate
 from bulkstart.gateways import Me
 from bulkstart.halts import Halts
+from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, View
 from bulkstart.lanes import Lanes
@@ -33,7 +35,7 @@ from bulkstart.question import Question, canary_text
 from bulkstart.recorder import Recorder
 from bulkstart.results import invalid_outcomes
 from bulkstart.retry import Stop
-from bulkstart.runner import Runner, inert
+from bulkstart.runner import Runner
 from bulkstart.settings import journal_path, settings
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
 from bulkstart.throttle import Limits, Throttle
@@ -65,6 +67,14 @@ class Silent:
     def end(self) -> None: ...
 
 
+class _LateProblemsError(Exception):
+    """Problems that only showed under the journal's lock; nothing was claimed."""
+
+    def __init__(self, begun: Begun) -> None:
+        super().__init__()
+        self.begun = begun
+
+
 class Job:
     """One sheet on one portal. ``interrupt`` may be called from any thread: once drains, twice abandons."""
 
@@ -79,11 +89,14 @@ class Job:
     def interrupt(self) -> None:
         """Once: take no more rows, let those on the wire finish. Twice: those end in doubt."""
         self._interrupted += 1
-        if self._loop is not None and self._meeting is not None:
-            self._loop.call_soon_threadsafe(self._meeting.cancel)
-        elif self._loop is not None and self._runner is not None:
-            act = self._runner.drain if self._interrupted == 1 else self._runner.abandon
-            self._loop.call_soon_threadsafe(act, INTERRUPTED)
+        if self._loop is None or self._loop.is_closed():
+            return
+        with contextlib.suppress(RuntimeError):  # the loop ended between the two lines: there is nothing left to interrupt
+            if self._meeting is not None:
+                self._loop.call_soon_threadsafe(self._meeting.cancel)
+            elif self._runner is not None:
+                act = self._runner.drain if self._interrupted == 1 else self._runner.abandon
+                self._loop.call_soon_threadsafe(act, INTERRUPTED)
 
     async def run(self) -> Finished:
         """The whole way. Raises only what the command line answers with exit code 1 or 2."""
@@ -174,15 +187,15 @@ class Job:
 
     def _before_sending(self, sheet: Sheet, met: Met, problems: Sequence[Problem]) -> Stop | None:
         """What forbids the first send; problems of the sheet come before anything that the portal said."""
-        unasked = (
-            met.stop is not None and sheet.checked.column_map.entity_id is not None
-        )  # what the portal did not tell may be missing
-        if any(problem.position is None for problem in problems) and not unasked:
+        whole = any(problem.position is None for problem in problems)
+        denied = met.stop or (met.denied if whole and met.templates is None else None)
+        # what the portal did not tell may be all that is missing, where at least the ids are there
+        if whole and (denied is None or sheet.checked.column_map.entity_id is None):
             return WHOLE_SHEET
         if any(p.position is not None for p in problems) and not (self._options.skip_invalid or self._options.dry_run):
             return SHEET_HAS_PROBLEMS
-        if met.stop is not None:
-            return Stop(inert(met.stop.code), inert(met.stop.message), met.stop.exit_code)
+        if denied is not None:
+            return Stop(inert(denied.code), inert(denied.message), denied.exit_code)
         return INTERRUPTED if self._interrupted else None
 
     def _forecast(self, plan: Plan, limits: Limits, seconds: float | None = None) -> Forecast:
@@ -198,7 +211,10 @@ class Job:
 
     async def _start(self, begun: Begun, journal: Journal, line: Transport, throttle: Throttle, limits: Limits) -> Finished:
         run_id = new_run_id()
-        begun = self._claim(begun, journal, run_id)
+        try:
+            begun = self._claim(begun, journal, run_id)
+        except _LateProblemsError as late:
+            return self._ended(late.begun, SHEET_HAS_PROBLEMS)
         settled: dict[int, Outcome] = {}
 
         def settle(outcome: Outcome) -> None:
@@ -209,8 +225,7 @@ class Job:
         with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
             recorder = Recorder(partial(journal.record, run_id), writer)
             halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
-            deadline = self._now() + (options.deadline or math.inf)
-            gate = Gate(throttle, max_unknown=options.max_unknown, deadline=deadline)
+            gate = Gate(throttle, max_unknown=options.max_unknown, deadline=self._now() + (options.deadline or math.inf))
             sweep = partial(count_running, self._portal, line.send, throttle)
             self._runner = runner = Runner(
                 self._portal.gateway,
@@ -229,12 +244,20 @@ class Job:
                 await self._send(runner, begun.plan, settled, limits)
             finally:
                 self._front.end()
-        finished = self._ended(begun, runner.stop, run_id=run_id, settled=settled, attempts=runner.attempts)
+        for warning in runner.tally.warnings:
+            self._front.say(f"the portal warns: {warning}; the rate was halved")
+        return self._closed(begun, journal, run_id, runner, settled)
+
+    def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
+        """Close the run on disk before anything else can go wrong."""
+        outcomes, code = ending(begun, self._options, runner.stop, {**runner.unfinished(), **settled}, runner.attempts)
         try:
-            journal.finish(run_id, finished.exit_code, finished.outcomes)
+            journal.finish(run_id, code, outcomes)
         except JournalError as error:
             self._front.say(str(error))
-        return finished
+        return finished(
+            self._frame, begun, self._options, runner.stop, outcomes, code, sandbox=self._portal.is_sandbox, run_id=run_id
+        )
 
     def _claim(self, begun: Begun, journal: Journal, run_id: str) -> Begun:
         """Look once more under the journal's lock, enter the run, and take its rows."""
@@ -243,14 +266,16 @@ class Job:
         with journal.claiming(run_id) as claim:
             view = claim.view(identity, sheet.keyed, campaign, sheet.workflow_ids)
             plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox)
-            problems = problems_of(sheet, plan, self._options)
+            begun = replace(begun, plan=plan, problems=problems_of(sheet, plan, self._options))
+            if begun.problems and not self._options.skip_invalid:
+                raise _LateProblemsError(begun)
             rows = [(position, label, key or "") for position, (label, key) in enumerate(zip(labels, sheet.keys, strict=True))]
             claim.open_run(self._entry(run_id, begun, len(rows)), rows)
             claim.mark_crashed(plan.crashed)
             claim.doubt(identity, campaign, ((d.key, d.request, d.code, d.message) for d in plan.doubts))
             claim.take(identity, campaign, ((ready.key, ready.request, ready.held) for ready in plan.ready))
-            claim.settle([*invalid_outcomes(sheet.checked.rows, problems).values(), *plan.outcomes.values()])
-        return replace(begun, plan=plan, problems=problems)
+            claim.settle([*invalid_outcomes(sheet.checked.rows, begun.problems).values(), *plan.outcomes.values()])
+        return begun
 
     def _entry(self, run_id: str, begun: Begun, rows: int) -> dict[str, object]:
         source = self._frame.attrs.get("sheet")
@@ -265,7 +290,7 @@ class Job:
             }
         return {
             "id": run_id, "started_at": time.time(), "portal": begun.met.identity, "dialect": self._portal.dialect,
-            "sheet": str(Path(source.path).absolute()) if isinstance(source, SheetSource) else "", "campaign": self._options.campaign,
+            "sheet": os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace") if isinstance(source, SheetSource) else "", "campaign": self._options.campaign,
             "template": ",".join(map(str, templates)), "rows": rows, "settings": json.dumps(kept, ensure_ascii=False, default=str),
         }  # fmt: skip
 
@@ -287,8 +312,10 @@ class Job:
         if runner.stop is None:
             await runner.run(lanes(rest))
 
-    def _ended(self, begun: Begun, stop: Stop | None, **more: Any) -> Finished:
-        return ended(self._frame, begun, self._options, stop, sandbox=self._portal.is_sandbox, **more)
+    def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
+        """An end before the first send."""
+        outcomes, code = ending(begun, self._options, stop, {}, {})
+        return finished(self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox)
 
     @staticmethod
     def _now() -> float:

@@ -34,7 +34,7 @@ class Journal:
     """One journal file. Every writing method is one transaction that is on disk when it returns; all raise ``JournalError``."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.resolve()  # its locks are found by whatever name it is reached
         self._locks: dict[str, RunLock] = {}
         self._db = open_database(path)
 
@@ -105,7 +105,11 @@ class Journal:
                 raise
 
     def record(self, run_id: str, notes: Sequence[Note], settled: Sequence[Outcome] = ()) -> set[str]:
-        """Write events and outcomes in one commit. Returns the keys whose ``send`` may not go out: another run owns them now."""
+        """Write events and outcomes in one commit.
+
+        Returns the keys whose event was refused: a ``send`` of a row that another run owns now, a ``start`` with an id that another
+        start of the portal has already, which is written down as a doubt.
+        """
         with self._transaction() as db:
             lost = {note.key for note in notes if not apply(db, run_id, note)}
             settle(db, run_id, settled)
@@ -136,6 +140,18 @@ def apply(db: sqlite3.Connection, run_id: str, note: Note) -> bool:
     state, owner, doubted = db.execute("SELECT state, run_id, doubted FROM starts WHERE key=?", (note.key,)).fetchone()
     if note.event is Event.SEND and (owner != run_id or state not in (State.NEW, State.DEFERRED)):
         return False
+    if note.event is Event.START and _is_taken(db, note):
+        apply(
+            db,
+            run_id,
+            Note(
+                note.key,
+                Event.LOSE,
+                error_code="BAD_ANSWER",
+                error_message=f"answered with {note.workflow_id}, the id of another start",
+            ),
+        )
+        return False
     after = step(State(state), note.event, doubted=bool(doubted))
     first_doubt_stays = bool(doubted) and after is not State.STARTED
     db.execute(
@@ -153,6 +169,12 @@ def apply(db: sqlite3.Connection, run_id: str, note: Note) -> bool:
         (time.time(), run_id, note.key, note.event, detail),
     )
     return True
+
+
+def _is_taken(db: sqlite3.Connection, note: Note) -> bool:
+    """Whether another start of the same portal has this id: each start has one of its own (facts 1.2)."""
+    clause = "workflow_id=? AND key<>? AND portal=(SELECT portal FROM starts WHERE key=?)"
+    return db.execute(f"SELECT 1 FROM starts WHERE {clause}", (note.workflow_id, note.key, note.key)).fetchone() is not None  # noqa: S608  a literal
 
 
 def settle(db: sqlite3.Connection, run_id: str, settled: Iterable[Outcome]) -> None:
@@ -203,7 +225,7 @@ class Claim:
 
     def _enter(self, portal: str, campaign: str, key: str, request: StartRequest) -> None:
         document = (request.template_id, request.entity_type, request.entity_id)
-        parameters = json.dumps(dict(request.parameters), ensure_ascii=False, sort_keys=True)
+        parameters = json.dumps(dict(request.parameters), sort_keys=True)
         self._db.execute(
             """INSERT OR IGNORE INTO starts (key, portal, template_id, entity_type, entity_id, campaign, parameters, state, run_id)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",

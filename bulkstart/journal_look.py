@@ -60,16 +60,15 @@ class Look:
         held = {found.key: found for found in self._held("JOIN asked USING (key)", ())}
         same_document = "(template_id, entity_type, entity_id) IN (SELECT template_id, entity_type, entity_id FROM asked)"
         siblings: dict[tuple[int, str, int], list[Held]] = {}
-        clause = f"WHERE portal=? AND campaign=? AND key NOT IN (SELECT key FROM asked) AND {same_document}"
+        clause = f"WHERE portal=? AND campaign=? AND key NOT IN (SELECT key FROM asked) AND {same_document}"  # noqa: S608  literals of this file
         for found in self._held(clause, (portal, campaign)):
             siblings.setdefault((found.template_id, found.entity_type, found.entity_id), []).append(found)
         ids: dict[str, list[Held]] = {}
         for found in self._held("JOIN asked_ids USING (workflow_id)", ()):
             ids.setdefault(found.workflow_id, []).append(found)
-        others = self._db.execute(
-            f"SELECT DISTINCT template_id, entity_type, entity_id FROM starts WHERE portal=? AND campaign<>? AND state='started' AND {same_document}",  # noqa: S608  the clause is a literal of this file
-            (portal, campaign),
-        )
+        elsewhere = f"portal=? AND campaign<>? AND state='started' AND {same_document}"
+        query = f"SELECT DISTINCT template_id, entity_type, entity_id FROM starts WHERE {elsewhere}"  # noqa: S608  literals
+        others = self._db.execute(query, (portal, campaign))
         return View(
             held,
             {document: tuple(found) for document, found in siblings.items()},

@@ -109,7 +109,22 @@ class Previous:
 
     @property
     def from_sandbox(self) -> bool:
-        return SANDBOX_MARK in self.error_message
+        """Whether a sandbox run wrote it: the mark stands alone or at the end, where no server's text can stand."""
+        return self.error_message == SANDBOX_MARK or self.error_message.endswith(f"; {SANDBOX_MARK}")
+
+    @property
+    def says(self) -> str:
+        """What it says of a start: ``started``, ``in_doubt``, ``nothing``, or ``odd`` where that cannot be told."""
+        status = "_".join(self.status.casefold().replace("-", " ").split())
+        if self.error_code == "foreign-result":
+            return "odd"
+        if self.workflow_id:
+            return "started" if status in ("", Status.STARTED, Status.ALREADY_STARTED) else "odd"
+        if status == Status.IN_DOUBT:
+            return "in_doubt"
+        if status in (Status.STARTED, Status.ALREADY_STARTED) or (not status and (self.error_code or self.error_message)):
+            return "odd"
+        return "nothing" if not status or status in list(Status) else "odd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +187,7 @@ class StartRequest:
         return self.entity_type, self.entity_id
 
 
-_ENCODE = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+_ENCODE = json.JSONEncoder(sort_keys=True).encode
 
 
 def _same(value: Json) -> Json:
@@ -195,7 +210,7 @@ def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
     """
     same = _same(request.parameters) if request.parameters else {}
     intent = (portal, request.template_id, request.entity_type, request.entity_id, same, campaign)
-    return hashlib.sha256(_ENCODE(intent).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(_ENCODE(intent).encode()).hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------- the wire

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkstart.errors import UsageError
+from bulkstart.errors import BulkstartError, UsageError
 from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Status
 
 if TYPE_CHECKING:
@@ -93,12 +93,15 @@ def replaceable(path: Path, known: Known) -> bool:
         frame = read_sheet(path)
     except SheetError:
         return False
-    if not set(RESULT_COLUMNS) <= {str(name) for name in frame.columns}:
+    names = [str(name) for name in frame.columns]
+    if not set(RESULT_COLUMNS) <= set(names):
         return False
-    texts = {
-        name: [str(cell or "") for cell in frame.loc[:, name].tolist()] for name in ("workflowId", "startStatus", "errorMessage")
-    }
+    places = {name: len(names) - 1 - names[::-1].index(name) for name in ("workflowId", "startStatus", "errorMessage")}
+    texts = {name: [str(cell or "") for cell in frame.iloc[:, place].tolist()] for name, place in places.items()}
     if all(SANDBOX_MARK in message for message in texts["errorMessage"]):
         return True
     in_doubt = Status.IN_DOUBT in texts["startStatus"]
-    return (not any(texts["workflowId"]) and not in_doubt) or known(frame)
+    try:
+        return (not any(texts["workflowId"]) and not in_doubt) or known(frame)
+    except BulkstartError:  # it cannot be judged, so it is kept
+        return False

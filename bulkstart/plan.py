@@ -80,7 +80,6 @@ def when(moment: float | None) -> str:
 
 CHANGED = "give --allow-changed if a second one is meant"
 UNDEFINED = "the portal gave no template list this time, so fewer columns count as parameters: run the sheet again later"
-_STARTED = (Status.STARTED, Status.ALREADY_STARTED)
 
 
 @dataclass(slots=True)
@@ -115,13 +114,11 @@ class _Making:
         return held is not None and not held.open
 
     def weight(self, position: int, key: str) -> int:
-        """How much a row's own word says that it was started: 2 an id or a status, 1 a doubt, 0 nothing."""
+        """How much a row's own word says that it was started: 2 that or something odd, 1 a doubt, 0 nothing."""
         previous = self.previous(position)
         if previous is None or self.decides(key):
             return 0
-        if previous.workflow_id or previous.status in _STARTED or previous.error_code == "foreign-result":
-            return 2
-        return 1 if previous.status == Status.IN_DOUBT else 0
+        return {"nothing": 0, "in_doubt": 1}.get(previous.says, 2)
 
     def problem(self, row: Row, code: str, message: str) -> None:
         self.problems.append(Problem(row.position, row.label, None, code, message))
@@ -144,7 +141,7 @@ class _Making:
             self.by_journal(row, held)
         elif previous is not None and self.weight(row.position, key) == 2:  # noqa: PLR2004  see weight
             self.by_word(row, previous)
-        elif previous is not None and previous.status == Status.IN_DOUBT:
+        elif previous is not None and previous.says == Status.IN_DOUBT:
             code, message = previous.error_code or "IN_DOUBT", previous.error_message or "the sheet says that it is in doubt"
             self.doubts.append(Doubt(key, request, code, message))
             self.settle(row, Status.IN_DOUBT, code=code, message=message)
@@ -167,10 +164,9 @@ class _Making:
         status, workflow_id = previous.status, previous.workflow_id
         if previous.error_code == "foreign-result":
             text = f"still as before ({previous.error_message}); clear its six result cells once it is settled"
-        elif not workflow_id:
-            text = f"startStatus says {status} but workflowId is blank; give the id back or clear the six result cells"
-        elif status not in ("", *_STARTED):
-            text = f"startStatus says {status!r} beside a workflowId; clear the one that is wrong"
+        elif previous.says == "odd":
+            text = f"startStatus {status!r}, workflowId {workflow_id!r}, errorCode {previous.error_code!r} do not fit together"
+            text += "; give back what the results said, or clear the six result cells"
         elif holders := self.view.ids.get(workflow_id, ()):
             held = holders[0]
             other = f"{held.entity_type} {held.entity_id} on {held.portal}, template {held.template_id}, run {held.run_id}"

@@ -124,7 +124,10 @@ def _check_printable(name: str, value: str) -> None:
 
 
 def _address(base_url: str) -> str:
-    parts = urlsplit(base_url)
+    try:
+        parts = urlsplit(base_url)
+    except ValueError:
+        raise CredentialsError("BULKSTART_BASE_URL is not an address: it looks like https://vibecode.bitrix24.tech/v1") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CredentialsError("BULKSTART_BASE_URL is not an address: it looks like https://vibecode.bitrix24.tech/v1")
     if parts.username or parts.password or parts.query or parts.fragment:

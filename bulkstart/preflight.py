@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bulkstart.gateways import Me
+from bulkstart.inert import inert
 from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
 from bulkstart.portal import KNOWN_HOSTS, Portal
 from bulkstart.retry import STOPPING
@@ -19,9 +20,15 @@ from bulkstart.throttle import Limits, Throttle
 
 QUESTION_SECONDS = 30.0
 _ANY = StartRequest(1, "deal", 1)
+LONGEST_WAIT = 60.0
+"""Seconds to wait for a question at the most, whatever the portal asks for."""
 TRIES = 5
 """Tries of a question whose answer was lost, with 0.3, 0.6, 1.2, 2.4 s between."""
 LAST_PAGE = 40
+FATAL_LISTING = frozenset(
+    {"INVALID_API_KEY", "INVALID_APP_KEY", "INVALID_SESSION", "TOKEN_MISSING", "TOKEN_EXPIRED", "SCOPE_DENIED", "IP_NOT_ALLOWED"}
+)
+"""Codes of a denied template list that a start would meet as well."""
 
 Ask = Callable[[HttpCall], Awaitable[Answer | Lost]]
 
@@ -89,7 +96,7 @@ async def asked(
         if isinstance(answer, Lost) and answer.reason in (*STOPPING, "READ_TIMEOUT"):
             return answer
         if attempt + 1 < TRIES:
-            await asyncio.sleep(busy.after if busy and busy.after is not None else 0.3 * 2**attempt)
+            await asyncio.sleep(min(LONGEST_WAIT, busy.after) if busy and busy.after is not None else 0.3 * 2**attempt)
     return answer
 
 
@@ -103,11 +110,15 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
     me = portal.gateway.read_me(answer)
     if isinstance(me, Me):
         if fixed or (me.portal and "#" not in (remembered or "")):
-            return Met(fixed or me.portal, me)
+            renamed = bool(remembered) and not fixed and remembered != me.portal
+            note = f"this address and key were {remembered} before and are {me.portal} now: rows that {remembered} started would start again"
+            return Met(fixed or me.portal, me, notes=(note,) if renamed else ())
         identity = remembered or f"{portal.base_url}#{portal.digest(salt)}"
         note = "the portal does not say its name: it is known by its address and this key, so that another key counts as another portal"
         return Met(identity, me, notes=() if me.portal else (note,))
-    why = f"{me.code}: {me.message}" if me else f"HTTP {answer.status}"
+    why = inert(f"{me.code}: {me.message}") if me else f"HTTP {answer.status}"
+    if me and 300 <= answer.status < 400:  # noqa: PLR2004  a redirect stops the run (4.2)
+        return Met(known, stop=me)
     if known:
         return Met(known, notes=(f"the portal did not say who it is ({why}); going on as {known}",), denied=me)
     unknown = f"the portal did not say who it is ({why}), so it cannot be told from others; nothing was sent"
@@ -159,6 +170,8 @@ def with_templates(met: Met, templates: tuple[Template, ...] | None, why: str) -
     """``met`` completed by what the portal gives of its templates."""
     if templates is None and met.denied is not None and met.denied.code in why:
         return replace(met, stop=met.denied)
+    if templates is None and why in FATAL_LISTING:
+        met = replace(met, denied=Denied(why, "the portal denies its template list to this key"))
     if templates is None:
         note = f"the portal gives no template list ({why}): parameters cannot be checked; only param:NAME, --map and --set make parameters"
         return replace(met, notes=(*met.notes, note))

@@ -22,7 +22,7 @@ class Recorder:
         self._flushing: asyncio.Task[None] | None = None
 
     async def record(self, note: Note | None = None, outcome: Outcome | None = None) -> bool:
-        """Durable when it returns; ``False`` where the row belongs to another run now. Raises ``JournalError``."""
+        """Durable when it returns; ``False`` where the journal refused the event (see ``Journal.record``). Raises ``JournalError``."""
         waiter: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._pending.append((note, outcome, waiter))
         if self._flushing is None:

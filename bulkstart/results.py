@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, Status
+from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, StartRequest, Status
 from bulkstart.plan import Plan
 from bulkstart.retry import Stop
 
@@ -22,20 +22,31 @@ def own_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The analyst's own columns: without the six of an earlier run where all six are there (the last of each name)."""
     names = [str(name) for name in frame.columns]
     if not set(RESULT_COLUMNS) <= set(names):
-        return frame.copy()
+        return frame.copy().set_flags(allows_duplicate_labels=True)
     planned = [index for index, name in enumerate(names) if name == "requestBody" and names[index - 1] == RESULT_COLUMNS[-1]]
     old = set(planned) | {len(names) - 1 - names[::-1].index(name) for name in RESULT_COLUMNS}
-    return frame.iloc[:, [index for index in range(len(names)) if index not in old]].copy()
+    return (
+        frame.iloc[:, [index for index in range(len(names)) if index not in old]].copy().set_flags(allows_duplicate_labels=True)
+    )
 
 
 def results_frame(
-    frame: pd.DataFrame, outcomes: Sequence[Outcome], *, sandbox: bool, bodies: Mapping[int, object] | None = None
+    frame: pd.DataFrame,
+    outcomes: Sequence[Outcome],
+    *,
+    rehearsed: Collection[int] = (),
+    bodies: Mapping[int, object] | None = None,
 ) -> pd.DataFrame:
-    """The input's own columns, index untouched, then the six result columns; ``bodies``: a dry run's seventh, by position."""
+    """The input's own columns, index untouched, then the six result columns.
+
+    ``rehearsed``: rows that a sandbox run decided about; ``bodies``: a dry run's seventh column, by position.
+    """
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
 
     own = own_columns(frame)
-    messages = [_marked(outcome.error_message) if sandbox else outcome.error_message for outcome in outcomes]
+    messages = [
+        _marked(outcome.error_message) if outcome.position in rehearsed else outcome.error_message for outcome in outcomes
+    ]
     columns: dict[str, list[object]] = {
         "startStatus": [str(outcome.status) for outcome in outcomes],
         "workflowId": [outcome.workflow_id for outcome in outcomes],
@@ -70,6 +81,40 @@ def invalid_outcomes(rows: Sequence[Row], problems: Iterable[Problem]) -> dict[i
         more = f"; and {len(own) - _SHOWN_PROBLEMS} more" if len(own) > _SHOWN_PROBLEMS else ""
         found[position] = Outcome(position, Status.DUPLICATE if duplicate else Status.INVALID, "", own[0].code, text + more)
     return {position: found[position] for position in sorted(found) if position < len(rows)}
+
+
+def kept_words(
+    rows: Sequence[Row], requests: Sequence[StartRequest | None], lost: Mapping[int, Outcome | None]
+) -> dict[int, Outcome]:
+    """What fed-back rows said of a start, for rows that cannot be read this time: a proven id or a doubt is never thrown away.
+
+    ``lost``: those rows by position, with the outcome that names what is wrong with them.
+    """
+    kept = {}
+    for row in rows:
+        previous, problem = row.previous, lost.get(row.position)
+        if row.position not in lost or previous is None or requests[row.position] is not None:
+            continue
+        but = f"; but {problem.error_code}: {problem.error_message}" if problem else ""
+        if previous.says == "started":
+            text = f"started before, as this sheet says{but}"
+            kept[row.position] = Outcome(
+                row.position, Status.ALREADY_STARTED, previous.workflow_id, "", text, 0, previous.started_at
+            )
+        elif previous.says == "in_doubt":
+            code, text = previous.error_code or "IN_DOUBT", previous.error_message or "the sheet says that it is in doubt"
+            kept[row.position] = Outcome(row.position, Status.IN_DOUBT, "", code, f"{text}{but}")
+    return kept
+
+
+def real_words(rows: Sequence[Row], outcomes: Sequence[Outcome]) -> set[int]:
+    """Rows whose outcome only repeats what a sheet said of a real portal: a sandbox may not put its mark on them."""
+    repeated = (Status.ALREADY_STARTED, Status.IN_DOUBT)
+    return {
+        row.position
+        for row, outcome in zip(rows, outcomes, strict=True)
+        if row.previous is not None and not row.previous.from_sandbox and outcome.status in repeated and outcome.attempts == 0
+    }
 
 
 def completed(

@@ -9,22 +9,21 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bulkstart.errors import JournalError
 from bulkstart.gate import Gate
 from bulkstart.gateways import Gateway
 from bulkstart.halts import Halts
+from bulkstart.inert import inert
 from bulkstart.journal_view import Note
 from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
 from bulkstart.retry import Final, Stop, decide, lost_verdict
-from bulkstart.secret import redact
 from bulkstart.states import Event
 
 Send = Callable[[HttpCall], Awaitable[Answer | Lost]]
@@ -40,14 +39,6 @@ LIMIT_TEXT = (
     "as many workflows run on this entity as --per-document allows, or the running list cannot be read; run the sheet again later"
 )
 _WARNING_PAUSE = 10.0
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-_LONGEST_TEXT = 500
-
-
-def inert(text: str) -> str:
-    """A server's text on one line, without control characters and without our own secrets, cut where it is endless."""
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(redact(text).split()))
-    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 
 @dataclass(slots=True)
@@ -80,6 +71,16 @@ class Runner:
         self._warned = -math.inf
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
+        self._asked_to_wait: dict[int, Busy] = {}
+
+    def unfinished(self) -> dict[int, Outcome]:
+        """Rows that the portal asked to wait and that were never finished: they keep the portal's code."""
+        return {
+            position: Outcome(
+                position, Status.NOT_ATTEMPTED, "", inert(busy.code), inert(busy.message), self.attempts.get(position, 0)
+            )
+            for position, busy in self._asked_to_wait.items()
+        }
 
     @property
     def stop(self) -> Stop | None:
@@ -97,9 +98,12 @@ class Runner:
         for worker in self._workers:
             if not worker.cancelled():
                 worker.result()
-        for note in self._left_over:
-            await self._recorder.record(note)
-        self._left_over.clear()
+        try:
+            for note in self._left_over:
+                await self._recorder.record(note)
+            self._left_over.clear()
+        except JournalError as error:
+            self.drain(Stop("RUN_STOPPED", str(error), 6))
 
     def drain(self, stop: Stop) -> None:
         """Take no more rows; those on the wire finish. The first reason stays."""
@@ -186,6 +190,8 @@ class Runner:
             if isinstance(step, Final):
                 await self._final(ready, verdict, step, sent_at)
                 return
+            if isinstance(verdict, Busy) and verdict.throttled:
+                self._asked_to_wait[ready.position] = verdict
             await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
             if isinstance(step, Stop):
                 self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
@@ -226,7 +232,7 @@ class Runner:
         now = self.gate.now()
         if isinstance(answer, Lost):
             verdict = lost_verdict(answer)
-            self.gate.throttle.answered(ticket, now, jitter=self._chance())
+            self.gate.throttle.answered(ticket, now, lost=True, jitter=self._chance())
             if not answer.left:
                 self.attempts[ready.position] = attempts
                 self.gate.not_connected()
@@ -281,6 +287,15 @@ class Runner:
     async def _settled(self, note: Note | None, outcome: Outcome) -> None:
         """Tell disk, then the caller: the caller hears it even where the disk fails, since it is the truth."""
         try:
-            await self._recorder.record(note, outcome)
+            if not await self._recorder.record(note, outcome) and note is not None:
+                text = f"the portal answered with the id of another start, {outcome.workflow_id}; it may have started"
+                outcome = replace(
+                    outcome, status=Status.IN_DOUBT, workflow_id="", error_code="BAD_ANSWER", error_message=text, started_at=""
+                )
+                await self._recorder.record(None, outcome)
+        except JournalError:
+            if note is not None:
+                self._left_over.append(note)
+            raise
         finally:
             self._tell(outcome)

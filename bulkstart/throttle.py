@@ -180,7 +180,7 @@ class Throttle:
         if ticket > self._episode:
             if not self._failed:
                 self._pace.refused(ticket, left)
-            own = min(LONGEST_BACKOFF, BACKOFF**self._failed) * (1 + jitter / 4)
+            own = min(LONGEST_BACKOFF, BACKOFF ** min(self._failed, 20)) * (1 + jitter / 4)
             wait = own if after is None or self._failed else after
             self._failed += 1
             self._episode, self._struck = self._last, now

@@ -14,14 +14,19 @@ from typing import Any, Self
 
 import httpx
 
+from bulkstart.errors import UsageError
 from bulkstart.model import Answer, HttpCall, Lost
-from bulkstart.secret import Secret, guard_logs
+from bulkstart.secret import Secret, guard_logs, redact
 from bulkstart.version import VERSION
 
 CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 4.0
 """A connection idle for longer is not used again: the first byte on a dead one would be a doubt (bitrix24-api 6)."""
 LARGEST_ANSWER = 16 * 1024 * 1024
+
+
+_POSTED = {"Content-Type": "application/json", "Connection": "close"}
+"""A start never shares its connection: an answer that was left over on it would become another row's (decision 0004)."""
 
 
 class _Trace:
@@ -57,14 +62,18 @@ class Transport:
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_SECONDS
         )
-        self._client = httpx.AsyncClient(
-            headers={"User-Agent": f"bulkstart/{VERSION}", "Accept": "application/json"}
-            | {k: v.reveal() for k, v in headers.items()},
-            timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None),
-            limits=limits,
-            follow_redirects=False,
-            trust_env=not loopback,
-        )
+        try:
+            self._client = httpx.AsyncClient(
+                headers={"User-Agent": f"bulkstart/{VERSION}", "Accept": "application/json"}
+                | {name: value.reveal() for name, value in headers.items()},
+                timeout=httpx.Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None),
+                limits=limits,
+                follow_redirects=False,
+                trust_env=not loopback,
+            )
+        except (ValueError, ImportError, OSError, httpx.InvalidURL) as error:
+            text = f"the network settings cannot be used ({redact(str(error))}): check HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+            raise UsageError(text) from None
 
     async def __aenter__(self) -> Self:
         return self
@@ -89,7 +98,7 @@ class Transport:
             (self._base.reveal() if isinstance(self._base, Secret) else self._base) + call.path,
             params=list(call.query) or None,
             content=call.body,
-            headers={"Content-Type": "application/json"} if call.body is not None else None,
+            headers=_POSTED if call.body is not None else None,
             extensions={"trace": trace},
         )
         response = await self._client.send(request, stream=True)

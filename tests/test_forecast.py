@@ -81,12 +81,14 @@ def test_nobody_in_flight_is_refused():
     window=st.none() | st.tuples(st.integers(1, 300), st.floats(1, 60)),
     each=st.floats(0, 5),
 )
-def test_more_rows_never_take_less_time_nor_a_lower_rate(rows, rate, burst, window, each):
-    def seconds(count: int, pace: float) -> float:
-        return forecast(count, Limits(pace, burst, window=window), seconds_per_start=each).seconds
+def test_more_rows_slower_answers_and_fewer_in_flight_never_take_less_time(rows, rate, burst, window, each):
+    def seconds(count: int, answer: float, in_flight: int) -> float:
+        limits = Limits(rate, burst, window=window)
+        return forecast(count, limits, seconds_per_start=answer, in_flight=in_flight).seconds
 
-    assert seconds(rows + 100, rate) >= seconds(rows, rate)
-    assert seconds(rows, rate / 2) >= seconds(rows, rate) - 1e-6
+    assert seconds(rows + 100, each, 10) >= seconds(rows, each, 10) - 1e-6
+    assert seconds(rows, each + 1, 10) >= seconds(rows, each, 10) - 1e-6
+    assert seconds(rows, each, 4) >= seconds(rows, each, 10) - 1e-6
 
 
 @pytest.mark.parametrize("rows", [19_999, 20_001, 20_250, 33_333, 1_000_000])

@@ -79,7 +79,7 @@ def test_an_older_answer_that_comes_late_does_not_undo_a_newer_one():
     throttle = Throttle(Limits(1000, 1000), 0.0)
     first, second = throttle.leave(0.0), throttle.leave(0.0)
     throttle.answered(second, 1.0, hint=RateHint(300, 0, 60))
-    throttle.answered(first, 1.1, hint=RateHint(300, 1, 60))
+    throttle.answered(first, 1.1, hint=RateHint(300, 5, 60))
     assert throttle.next_leave(1.1) > 20
 
 

@@ -20,7 +20,7 @@ REFUSED = Outcome(0, Status.REFUSED, "", "ENTITY_NOT_FOUND", "no such deal", 1)
 
 
 def written(path, outcome, *, sandbox=False):
-    results = results_frame(FRAME, [outcome], sandbox=sandbox)
+    results = results_frame(FRAME, [outcome], rehearsed=[0] if sandbox else [])
     return write_beside(results, path, source=None, safe_csv=False, known=lambda _: True)[0]
 
 
@@ -60,7 +60,7 @@ def test_fed_back_results_go_to_a_number_that_is_free(tmp_path, number):
     sheet = tmp_path / f"deals.results{number}.xlsx"
     before = {name: (tmp_path / name).read_bytes() for name in names}
     goal = wanted_path(sheet, None, dry_run=False)
-    path, _ = write_beside(results_frame(FRAME, [STARTED], sandbox=False), goal, source=sheet, safe_csv=False, known=never)
+    path, _ = write_beside(results_frame(FRAME, [STARTED]), goal, source=sheet, safe_csv=False, known=never)
     assert path == tmp_path / "deals.results-4.xlsx"
     assert {name: (tmp_path / name).read_bytes() for name in names} == before
 
@@ -113,7 +113,7 @@ def test_ids_and_doubts_that_are_known_nowhere_else_are_never_written_over(outpu
     written(output, outcome)
     before = output.read_bytes()
     assert not replaceable(output, never)
-    results = results_frame(FRAME, [STARTED], sandbox=False)
+    results = results_frame(FRAME, [STARTED])
     path, notes = write_beside(results, output, source=None, safe_csv=False, known=never)
     assert path.name == output.name.replace("results", "results-2")
     assert output.read_bytes() == before
@@ -134,13 +134,13 @@ def test_results_without_an_id_or_a_doubt_are_written_over(output):
 
 @pytest.mark.parametrize("outcome", [STARTED, DOUBT])
 def test_results_of_the_sandbox_are_always_written_over(output, outcome):
-    written(output, outcome, sandbox=True)
+    written(output, outcome, rehearsed=[0, 1])
     assert replaceable(output, never)
 
 
 def test_results_of_which_one_row_is_real_are_not_the_sandboxs_own(output):
     frame = pd.DataFrame({"entityId": [1, 2]})
-    results = results_frame(frame, [STARTED, Outcome(1, Status.STARTED, "w.2")], sandbox=True)
+    results = results_frame(frame, [STARTED, Outcome(1, Status.STARTED, "w.2")], rehearsed=[0, 1])
     results.iloc[1, results.columns.get_loc("errorMessage")] = ""
     write_beside(results, output, source=None, safe_csv=False, known=never)
     assert not replaceable(output, never)
@@ -155,7 +155,7 @@ def test_what_is_no_results_file_is_somebody_elses_and_is_kept(tmp_path):
 def test_the_input_is_never_written_over_even_where_its_name_is_wanted(tmp_path):
     sheet = written(tmp_path / "deals.results-2.csv", REFUSED)
     before = sheet.read_bytes()
-    results = results_frame(FRAME, [STARTED], sandbox=False)
+    results = results_frame(FRAME, [STARTED])
     goal = wanted_path(sheet, None, dry_run=False)
     path, _ = write_beside(results, goal, source=sheet, safe_csv=False, known=lambda _: True)
     assert path.name == "deals.results-3.csv"

@@ -175,11 +175,26 @@ def test_an_id_that_nobody_knows_makes_the_row_already_started_and_is_counted(st
     assert plan.by_sheet == 1
 
 
-@pytest.mark.parametrize("status", ["refused", "gave_up", "not_attempted", "invalid", "duplicate", "planned", ""])
+@pytest.mark.parametrize("status", ["refused", "gave_up", "not_attempted", "invalid", "duplicate", "planned"])
 def test_rows_that_did_not_start_are_tried_when_their_results_are_fed_back(status):
     plan = planned((ask(1), said(status, code="SOME_CODE", message="why")))
     assert positions(plan) == [0]
     assert not plan.problems
+
+
+@pytest.mark.parametrize(
+    ("status", "workflow_id", "code"),
+    [("", "", "READ_TIMEOUT"), ("сомнение", "", "READ_TIMEOUT"), ("Started", "", ""), ("refused", "w.1", "X"), ("x", "w.1", "")],
+)
+def test_words_that_do_not_fit_together_are_a_problem_and_never_start_a_row(status, workflow_id, code):
+    plan = planned((ask(1), said(status, workflow_id, code=code)))
+    assert not plan.ready
+    assert [problem.code for problem in plan.problems] == ["foreign-result"]
+
+
+@pytest.mark.parametrize("status", ["IN_DOUBT", "in doubt", " In-Doubt "])
+def test_a_doubt_is_known_in_every_spelling(status):
+    assert planned((ask(1), said(status, code="READ_TIMEOUT"))).outcomes[0].status is Status.IN_DOUBT
 
 
 def test_a_doubt_of_the_sheet_stays_unsent_and_is_entered_in_the_journal_of_the_new_run():

@@ -78,7 +78,7 @@ def test_a_sheet_without_rows_ends_well():
 @pytest.mark.parametrize("index", [[2, 3, 5], [7, 7, 7], ["a", "b", "a"], [None, 1.5, "x"]])
 def test_the_index_comes_back_untouched_unique_or_not(index):
     frame = pd.DataFrame({"ID": [10, 20, 30]}, index=index)
-    results = results_frame(frame, [STARTED, refused(1), STARTED], sandbox=False)
+    results = results_frame(frame, [STARTED, refused(1), STARTED])
     assert results.index.tolist() == frame.index.tolist()
     assert results["ID"].tolist() == [10, 20, 30]
     assert results["startStatus"].tolist() == ["started", "refused", "started"]
@@ -88,7 +88,7 @@ def test_the_input_frame_is_not_changed():
     frame = pd.DataFrame({"ID": [10], "startStatus": ["mine"]}, index=[7])
     frame.attrs["sheet"] = "where it came from"
     before = frame.copy(deep=True)
-    results = results_frame(frame, [STARTED], sandbox=False)
+    results = results_frame(frame, [STARTED])
     results.iloc[0, 0] = 99
     results.attrs["run_id"] = "run-1"
     pd.testing.assert_frame_equal(frame, before)
@@ -96,7 +96,7 @@ def test_the_input_frame_is_not_changed():
 
 
 def test_the_six_columns_follow_the_own_ones_with_their_types():
-    results = results_frame(pd.DataFrame({"B": [1], "A": ["x"]}), [STARTED], sandbox=False)
+    results = results_frame(pd.DataFrame({"B": [1], "A": ["x"]}), [STARTED])
     assert list(results.columns) == ["B", "A", *SIX]
     row = results.iloc[0].to_dict()
     own, six = {"B": 1, "A": "x"}, ("started", "w.1", "", "", 2, "2026-01-01T00:00:00.000+00:00")
@@ -107,29 +107,29 @@ def test_the_six_columns_follow_the_own_ones_with_their_types():
 
 def test_own_columns_keep_their_types_and_their_repeated_names():
     frame = pd.DataFrame([[1, 2.5, True]], columns=["x", "x", "y"])
-    results = results_frame(frame, [STARTED], sandbox=False)
+    results = results_frame(frame, [STARTED])
     assert list(results.columns) == ["x", "x", "y", *SIX]
     assert [str(kind) for kind in results.dtypes][:3] == ["int64", "float64", "bool"]
 
 
 def test_an_own_column_with_a_result_name_is_kept_where_not_all_six_are_there():
-    results = results_frame(pd.DataFrame({"attempts": ["mine"], "workflowId": ["mine too"]}), [STARTED], sandbox=False)
+    results = results_frame(pd.DataFrame({"attempts": ["mine"], "workflowId": ["mine too"]}), [STARTED])
     assert list(results.columns) == ["attempts", "workflowId", *SIX]
     assert results.iloc[0, 0] == "mine"
     assert results.iloc[0, 1] == "mine too"
 
 
 def test_the_new_six_replace_the_old_six_wherever_they_stood():
-    first = results_frame(pd.DataFrame({"ID": [1]}), [refused()], sandbox=False)
+    first = results_frame(pd.DataFrame({"ID": [1]}), [refused()])
     moved = first[["workflowId", "ID", "startStatus", "errorCode", "errorMessage", "attempts", "startedAt"]]
     for fed in (first, moved):
-        again = results_frame(fed, [STARTED], sandbox=False)
+        again = results_frame(fed, [STARTED])
         assert list(again.columns) == ["ID", *SIX]
         assert again["workflowId"].tolist() == ["w.1"]
 
 
 def test_an_own_column_beside_all_six_is_kept_and_the_last_of_each_name_is_the_old_result():
-    frame = results_frame(pd.DataFrame({"attempts": ["mine"]}), [refused()], sandbox=False)
+    frame = results_frame(pd.DataFrame({"attempts": ["mine"]}), [refused()])
     own = own_columns(frame)
     assert list(own.columns) == ["attempts"]
     assert own.iloc[0, 0] == "mine"
@@ -137,7 +137,7 @@ def test_an_own_column_beside_all_six_is_kept_and_the_last_of_each_name_is_the_o
 
 def test_every_row_of_the_sandbox_says_so_and_its_own_message_stays():
     rows = pd.DataFrame({"ID": [1, 2]})
-    assert results_frame(rows, [STARTED, refused(1)], sandbox=True)["errorMessage"].tolist() == [
+    assert results_frame(rows, [STARTED, refused(1)], rehearsed=[0, 1])["errorMessage"].tolist() == [
         SANDBOX_MARK,
         f"no such deal; {SANDBOX_MARK}",
     ]
@@ -145,20 +145,20 @@ def test_every_row_of_the_sandbox_says_so_and_its_own_message_stays():
 
 def test_a_dry_run_has_a_seventh_column_with_the_request_as_json():
     outcomes = [Outcome(0, Status.PLANNED), Outcome(1, Status.INVALID, "", "type-error", "not a number")]
-    results = results_frame(pd.DataFrame({"ID": [1, "x"]}), outcomes, sandbox=False, bodies={0: {"entityId": 1, "p": "Ж"}})
+    results = results_frame(pd.DataFrame({"ID": [1, "x"]}), outcomes, bodies={0: {"entityId": 1, "p": "Ж"}})
     assert list(results.columns) == ["ID", *SIX, "requestBody"]
     assert json.loads(results["requestBody"].iloc[0]) == {"entityId": 1, "p": "Ж"}
     assert results["requestBody"].iloc[1] == ""
 
 
 def test_a_planned_sheet_that_is_fed_back_does_not_gather_request_bodies():
-    planned = results_frame(pd.DataFrame({"ID": [1]}), [Outcome(0, Status.PLANNED)], sandbox=False, bodies={0: {}})
-    again = results_frame(planned, [Outcome(0, Status.PLANNED)], sandbox=False, bodies={0: {}})
+    planned = results_frame(pd.DataFrame({"ID": [1]}), [Outcome(0, Status.PLANNED)], bodies={0: {}})
+    again = results_frame(planned, [Outcome(0, Status.PLANNED)], bodies={0: {}})
     assert list(again.columns).count("requestBody") == 1
 
 
 def test_a_frame_without_rows_gets_the_six_columns_too():
-    results = results_frame(pd.DataFrame({"ID": []}), [], sandbox=False)
+    results = results_frame(pd.DataFrame({"ID": []}), [])
     assert list(results.columns) == ["ID", *SIX]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -412,7 +413,7 @@ def test_a_third_workflow_on_a_document_waits_until_the_list_shows_room():
     settled, runner, _ = play(rows(12, ids=[1, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5, 6]), Portal(script), lanes=Lanes(2), sweep=sweep)
     assert {outcome.status for outcome in settled.values()} == {Status.STARTED}
     assert runner.stop is None
-    assert min(later - earlier for earlier, later in zip(looks, looks[1:], strict=False)) >= 10
+    assert min(later - earlier for earlier, later in pairwise(looks)) >= 10
 
 
 def test_a_row_that_finds_no_room_for_ten_minutes_is_not_attempted():

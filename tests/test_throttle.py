@@ -131,6 +131,13 @@ def test_so_it_is_through_a_wire_that_jitters(kind, times, retry_after):
     assert done.refused_share < 0.03
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_minute_window_nobody_told_is_found_by_its_long_closure(seed):
+    done = run(UNSTATED, SlidingWindow(*PLATFORM), 1000, retry_after=1.5, latency=NEAR, seed=seed)
+    assert done.share_from(200, 5) >= 0.70
+    assert done.refused_share < 0.015
+
+
 def test_without_a_limit_the_rate_grows_until_the_answers_bind():
     done = run(UNSTATED, LeakyBucket(1e9, 1e9), 2000, latency=FAR)
     assert done.refused == 0

@@ -271,23 +271,17 @@ def test_a_body_that_the_portal_does_not_read_may_have_started_something():
     assert found.reason in ("READ_TIMEOUT", "WRITE_TIMEOUT")
 
 
-def test_a_kept_connection_that_died_costs_a_doubt_and_no_second_request():
-    """The portal promises keep-alive and closes: the next call on that connection cannot know what was read."""
-    answered = 0
+def test_two_starts_never_share_a_connection():
+    """An answer that was left over on a connection would become another row's (decision 0004)."""
 
-    def once(opened: socket.socket) -> None:
-        nonlocal answered
-        answered += 1
-        opened.sendall(GOOD)
-        opened.recv(1)  # the next request has begun
-        rst(opened)
+    def twice(opened: socket.socket) -> None:
+        opened.sendall(GOOD + GOOD)
 
-    with Raw(once) as server:
+    with Raw(twice) as server:
         first, second = send(server.url, START, START)
-    assert isinstance(first, Answer)
-    assert isinstance(second, Lost)
-    assert (second.left, second.reason) == (True, "CONNECTION_RESET")
-    assert server.connections == 1
+        assert isinstance(first, Answer)
+        assert isinstance(second, Answer)
+        assert server.connections == 2
 
 
 def test_an_answer_comes_as_it_was_sent():

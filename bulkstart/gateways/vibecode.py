@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from bulkstart.gateways import Me
@@ -20,6 +21,9 @@ from bulkstart.model import Answer, Denied, HttpCall, InDoubt, Refused, Started,
 from bulkstart.throttle import RateHint
 
 _EPOCH = 1e9  # an X-RateLimit-Reset above this is a moment, else seconds (issue text of the start page's limits)
+_ID = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # any one line of plain characters; a real one is 14 hex, dot, 8 digits (1.3)
+_LONGEST_WAIT = 86_400.0
+_SLOWEST = 0.01  # requests a second; a smaller limit is nobody's
 _REFUSED_BY_SIZE = frozenset({413, 414, 431})
 _DOMAIN = re.compile(r"^(?:https?://)?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]+(?::\d+)?)(?:/.*)?$", re.IGNORECASE)
 
@@ -42,7 +46,7 @@ def _seconds(value: object) -> float | None:
         wait = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
     except (ValueError, OverflowError):
         return None
-    return wait if 0 <= wait <= 86_400 else None  # noqa: PLR2004  a day is beyond any limit of the portal
+    return min(wait, _LONGEST_WAIT) if 0 <= wait < math.inf else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,13 @@ class _Error:
 
 def _error_of(payload: Mapping[str, Any]) -> _Error | None:
     error = payload.get("error")
-    if not isinstance(error, dict) or not _text(error.get("code")):
+    if not isinstance(error, dict) or not _text(error.get("code")).strip():
         return None
+    native = error.get("b24Code")
     return _Error(
         code=error["code"].strip(),
-        message=_text(error.get("message")),
-        native_code=_text(error.get("b24Code")).strip(),
+        message=_text(error.get("message")) or "the portal gave no reason",
+        native_code="" if native is None else str(native).strip(),
         warning=_text(error.get("warning")),
         after=_seconds(error.get("retryAfter")),
     )
@@ -80,7 +85,7 @@ class Vibecode:
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall:
         """The request that starts one workflow. Source: VSTART."""
         (request,) = requests
-        return HttpCall("POST", "/workflows/start", body=json.dumps(body_of(request), ensure_ascii=False).encode())
+        return HttpCall("POST", "/workflows/start", body=json.dumps(body_of(request)).encode())
 
     def read_start(self, requests: Sequence[StartRequest], answer: Answer, /) -> list[Verdict]:
         """What an answer proves for each of ``requests``."""
@@ -175,14 +180,16 @@ def _verdict(answer: Answer) -> Verdict:
     entry = payload.get("data")
     workflow_id = entry.get("workflowId") if isinstance(entry, dict) else None
     if error is None and not payload.get("error") and payload.get("success") is True and answer.status == 201:  # noqa: PLR2004
-        if isinstance(workflow_id, str) and workflow_id.strip():
+        if isinstance(workflow_id, str) and _ID.fullmatch(workflow_id):
             return Started(workflow_id)
-        return InDoubt("BAD_ANSWER", "the portal said success but gave no workflow id")
+        return InDoubt(
+            "BAD_ANSWER", f"the portal said success, but gave no workflow id: {str(workflow_id)[:60]!r}; it may have started"
+        )
     if error is None:
         return _without_envelope(answer)
     if payload.get("success") is True or workflow_id:
         return InDoubt(error.code, f"the answer says both success and an error: {error.message}")
-    after = error.after if error.after is not None else _seconds(answer.headers.get("retry-after"))
+    after = error.after if error.after is not None else _retry_after(answer)
     return vibecode_verdict(error.code, error.message, native_code=error.native_code, after=after)
 
 
@@ -210,6 +217,17 @@ def _without_envelope(answer: Answer) -> Verdict:
     return InDoubt(code, f"HTTP {answer.status} without the portal's own words; it may have started")
 
 
+def _retry_after(answer: Answer) -> float | None:
+    """``Retry-After`` in seconds, or as a date against the answer's own ``Date``."""
+    told = answer.headers.get("retry-after", "")
+    if (seconds := _seconds(told)) is not None:
+        return seconds
+    try:
+        return max(0.0, (parsedate_to_datetime(told) - parsedate_to_datetime(answer.headers.get("date", ""))).total_seconds())
+    except (ValueError, TypeError):
+        return None
+
+
 def _header_number(answer: Answer, name: str) -> float | None:
     try:
         number = float(answer.headers.get(name, ""))
@@ -220,13 +238,13 @@ def _header_number(answer: Answer, name: str) -> float | None:
 
 def _rate(value: object) -> float | None:
     rate = _seconds(value)
-    return rate or None
+    return rate if rate and rate >= _SLOWEST else None
 
 
 def _domain(value: object) -> str:
     """A portal's domain in lower case, from ``"x.bitrix24.ru"``, a URL, or an object that has one; else ``""``."""
     if isinstance(value, dict):
-        named = (_domain(value.get(name)) for name in ("domain", "host", "url", "name"))
+        named = (_domain(_text(value.get(name))) for name in ("domain", "host", "url", "name"))
         return next((domain for domain in named if domain), "")
     found = _DOMAIN.match(value.strip()) if isinstance(value, str) else None
     return found.group(1).lower() if found else ""

@@ -58,7 +58,10 @@ def write_scenarios() -> None:
             save(f"rate{rate}-{kind}.json", me={"requests_per_second": None}, limits={"portal": limit})
     save("rate10-unstated.json", me={"requests_per_second": None}, limits={"portal": {"rate": 10, "burst": 10}})
     save("rate10-stated.json", limits={"portal": {"rate": 10, "burst": 10}})
-    lost = [{"probability": 0.1, "committed": True, "answer": "close"}, {"probability": 0.111, "committed": False, "answer": "close"}]
+    lost = [
+        {"probability": 0.1, "committed": True, "answer": "close"},
+        {"probability": 0.111, "committed": False, "answer": "close"},
+    ]
     save("lost-answers.json", seed=11, faults=lost)
     save("free.json", limits={"per_document": 0})
 
@@ -143,7 +146,7 @@ def cost(rows: int = 3000) -> str:
     )
     used: dict[str, list[float]] = {"bulkstart": [], "httpx": []}
     for _ in range(3):
-        for who in used:
+        for who, seconds in used.items():
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 sheet = folder / "sheet.csv"
@@ -154,7 +157,7 @@ def cost(rows: int = 3000) -> str:
                     ours = [sys.executable, "-m", "bulkstart", str(sheet), *limit]
                     words = ours if who == "bulkstart" else [sys.executable, "-c", bare, str(rows)]
                     base = _cpu(words, env)
-                    used[who].append(base / rows * 1e3)
+                    seconds.append(base / rows * 1e3)
     ours, theirs = (statistics.median(used[who]) for who in ("bulkstart", "httpx"))
     return f"| CPU per start, whole process, {rows:,} rows | {ours:.2f} ms | bare httpx {theirs:.2f} ms | ratio {ours / theirs:.2f} |"
 
@@ -178,8 +181,13 @@ def main() -> None:
         return
     write_scenarios()
     wanted = arguments.cases or [*CASES, "cost"]
-    print(f"Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, shared; median of {arguments.runs}\n")
-    print("| case | scenario (seed) | rows | share of ideal | from row 200 | refused | duplicates | false rows | exit |\n|" + "---|" * 9)
+    print(
+        f"Python {platform.python_version()}, {time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, shared; median of {arguments.runs}\n"
+    )
+    print(
+        "| case | scenario (seed) | rows | share of ideal | from row 200 | refused | duplicates | false rows | exit |\n|"
+        + "---|" * 9
+    )
     for case in [name for name in wanted if name in CASES]:
         runs = [once(case) for _ in range(arguments.runs)]
         scenario = CASES[case][0]

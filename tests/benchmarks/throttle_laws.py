@@ -1,4 +1,4 @@
-"""The throttle against strict limiters in virtual time: ``python -m tests.benchmarks.throttle_laws`` prints a Markdown table.
+"""The throttle against strict limiters in virtual time: ``python tests/benchmarks/throttle_laws.py`` prints a Markdown table.
 
 Share of the ideal, refusals and requests, median and worst of six fixed seeds. Ideal time: (rows - burst) / rate, or 60 s for each
 full window; "from row 200": what remained then / rate. Taken: first to last arrival, refused ones included. Two wires: one jitters
@@ -7,14 +7,28 @@ full window; "from row 200": what remained then / rate. Taken: first to last arr
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from bulkstart.forecast import forecast
 from bulkstart.throttle import Limits, Throttle
-from tests.portal_limits import Both, Drive, FixedWindow, LeakyBucket, Limiter, Road, SlidingWindow, drive, foreign
+from tests.portal_limits import (
+    Both,
+    Drive,
+    FixedWindow,
+    LeakyBucket,
+    Limiter,
+    Road,
+    SlidingWindow,
+    drive,
+    foreign,
+)
 
 WIRES = {"5-150 ms": (0.005, 0.150), "1-5 ms": (0.001, 0.005)}
 SEEDS = range(1, 7)

@@ -1,4 +1,3 @@
-
 """Make the ten foreign sheets and what the pages say must become of them.
 
     python make_sheets.py          writes NAME.csv / NAME.xlsx and NAME.<ext>.expect.json beside this file

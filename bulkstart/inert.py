@@ -1,0 +1,17 @@
+"""Text that came from a server, made harmless: one line, no escapes, no secret, no word of ours."""
+
+from __future__ import annotations
+
+import re
+
+from bulkstart.model import SANDBOX_MARK
+from bulkstart.secret import redact
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_LONGEST_TEXT = 500
+
+
+def inert(text: str) -> str:
+    """A server's text on one line, without control characters and without our own secrets, cut where it is endless."""
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(redact(text).replace(SANDBOX_MARK, "").split()))
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
