@@ -29,7 +29,7 @@ from bulkstart.headers import (
     unmangled,
     whole_sheet,
 )
-from bulkstart.model import RESULT_COLUMNS, Column, Parameter, Problem
+from bulkstart.model import Column, Parameter, Problem
 
 __all__ = ["ColumnMap", "Definitions", "Fed", "Matched", "match", "read_mapping", "recognise"]
 
@@ -89,7 +89,7 @@ def match(
             found[name] = matched
     results, doubts = result_columns(columns)
     problems += doubts
-    taken = {matched.column.index for matched in found.values()} | {column.index for column in results.values()}
+    taken = {matched.column.index for matched in found.values()} | {column.index for column in (results or {}).values()}
     fed, doubts = _parameters([column for column in columns if column.index not in taken], columns, definitions, mapping)
     problems += doubts
     constants, doubts = _constants(values or {}, fed, definitions)
@@ -102,9 +102,9 @@ def match(
         template_id=found.get(TEMPLATE_ID),
         parameters=fed,
         constants=constants,
-        results=results if len(results) == len(RESULT_COLUMNS) else None,
+        results=results,
         ignored=ignored,
-        notes=(*_origins(found, fed, constants), *_remarks(ignored, results, definitions)),
+        notes=(*_origins(found, fed, constants), *_remarks(ignored, definitions)),
         problems=tuple(problems),
     )
 
@@ -254,10 +254,8 @@ def _origins(found: Mapping[str, Matched], fed: Sequence[Fed], constants: Sequen
         yield f"parameter {name} ← the same value for every row (--set)"
 
 
-def _remarks(ignored: Sequence[Column], results: Mapping[str, Column], definitions: Definitions) -> Iterable[str]:
+def _remarks(ignored: Sequence[Column], definitions: Definitions) -> Iterable[str]:
     if not definitions or any(parameters is None for parameters in definitions):
         yield "the portal's parameter definitions are not known: only param:NAME, --map and --set make parameters, unchecked"
-    if 0 < len(results) < len(RESULT_COLUMNS):
-        yield f"of the six result columns only {', '.join(results)} stand in the sheet: what they say is not used"
     if ignored:
         yield f"ignored, kept and not sent: {listed(ignored)}"

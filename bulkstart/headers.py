@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from bulkstart.cells import clean, letters_and_digits
-from bulkstart.model import RESULT_COLUMNS, Column, Problem
+from bulkstart.model import RESULT_COLUMNS, Column, Problem, result_places
 
 ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID = "entityId", "entityType", "templateId"
 NAMES: Final = (ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID)
@@ -145,18 +145,16 @@ def unmangled(column: Column, columns: Sequence[Column]) -> str:
     return found[1] if found and any(other.header == found[1] for other in columns) else column.header
 
 
-def result_columns(columns: Sequence[Column]) -> tuple[dict[str, Column], list[Problem]]:
-    """Return those of the six result columns that stand in the sheet; one that stands twice is a problem."""
-    results: dict[str, Column] = {}
-    problems: list[Problem] = []
-    for column in columns:
-        name = unmangled(column, columns).strip()
-        if name in results:
-            why = f"the result column {name} stands twice ({listed([results[name], column])}); delete the older one"
-            problems.append(whole_sheet("ambiguous-label", why))
-        elif name in RESULT_COLUMNS:
-            results[name] = column
-    return results, problems
+def result_columns(columns: Sequence[Column]) -> tuple[dict[str, Column] | None, list[Problem]]:
+    """Return the six result columns where all stand in the sheet; a part of them that says what was started is a problem."""
+    names = [unmangled(column, columns).strip() for column in columns]
+    if (places := result_places(names)) is not None:
+        return {name: columns[place] for name, place in places.items()}, []
+    torn = [column for column, name in zip(columns, names, strict=True) if name in RESULT_COLUMNS]
+    if not {"startStatus", "workflowId"} <= set(names):
+        return None, []
+    why = f"the six result columns are not whole ({listed(torn)}): what was started cannot be told; put the missing ones back, or delete them all"
+    return None, [whole_sheet("ambiguous-label", why)]
 
 
 def listed(columns: Sequence[Column], most: int = 40) -> str:

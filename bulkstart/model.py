@@ -18,6 +18,22 @@ ENTITY_TYPES = ("deal", "lead", "contact", "company")
 RESULT_COLUMNS = ("startStatus", "workflowId", "errorCode", "errorMessage", "attempts", "startedAt")
 """The six columns that follow the analyst's own ones in a results sheet, in this order."""
 
+
+def result_places(names: Sequence[str]) -> dict[str, int] | None:
+    """Where the six result columns stand: the last six that follow each other, else each where it is the only one of its name.
+
+    ``None`` where not all six are there, or where one of several cannot be told from an analyst's own column.
+    """
+    named = [name.strip() for name in names]
+    six = len(RESULT_COLUMNS)
+    for place in range(len(named) - six, -1, -1):
+        if tuple(named[place : place + six]) == RESULT_COLUMNS:
+            return {name: place + offset for offset, name in enumerate(RESULT_COLUMNS)}
+    if all(named.count(name) == 1 for name in RESULT_COLUMNS):
+        return {name: named.index(name) for name in RESULT_COLUMNS}
+    return None
+
+
 SANDBOX_MARK = "sandbox: nothing started on a real portal"
 """Stands in ``errorMessage`` of every row of a sandbox run, so that its results are never taken for real ones."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.errors import BulkstartError, UsageError
-from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Status
+from bulkstart.model import SANDBOX_MARK, Status, result_places
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,9 +94,8 @@ def replaceable(path: Path, known: Known) -> bool:
     except SheetError:
         return False
     names = [str(name) for name in frame.columns]
-    if not set(RESULT_COLUMNS) <= set(names):
+    if (places := result_places(names)) is None:
         return False
-    places = {name: len(names) - 1 - names[::-1].index(name) for name in ("workflowId", "startStatus", "errorMessage")}
     texts = {name: [str(cell or "") for cell in frame.iloc[:, place].tolist()] for name, place in places.items()}
     if all(SANDBOX_MARK in message for message in texts["errorMessage"]):
         return True

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, StartRequest, Status
+from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, StartRequest, Status, result_places
 from bulkstart.plan import Plan
 from bulkstart.retry import Stop
 
@@ -21,10 +21,11 @@ _SHOWN_PROBLEMS = 5
 def own_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The analyst's own columns: without the six of an earlier run where all six are there (the last of each name)."""
     names = [str(name) for name in frame.columns]
-    if not set(RESULT_COLUMNS) <= set(names):
+    places = result_places(names)
+    if places is None:
         return frame.copy().set_flags(allows_duplicate_labels=True)
-    planned = [index for index, name in enumerate(names) if name == "requestBody" and names[index - 1] == RESULT_COLUMNS[-1]]
-    old = set(planned) | {len(names) - 1 - names[::-1].index(name) for name in RESULT_COLUMNS}
+    planned = [index for index, name in enumerate(names) if name == "requestBody" and index - 1 == places[RESULT_COLUMNS[-1]]]
+    old = {*planned, *places.values()}
     return (
         frame.iloc[:, [index for index in range(len(names)) if index not in old]].copy().set_flags(allows_duplicate_labels=True)
     )

@@ -246,10 +246,10 @@ def test_set_beside_a_column_of_the_same_parameter_is_a_usage_error():
         match(sheet("ID"), values={"entityType": "deal"})
 
 
-def test_result_columns_count_only_when_all_six_stand_once():
+def test_result_columns_count_only_when_all_six_are_there_and_can_be_told_from_an_analysts_own():
     assert set(match(sheet("ID", *RESULT_COLUMNS)).results) == set(RESULT_COLUMNS)
-    found = match(sheet("ID", *RESULT_COLUMNS[:5]))
-    assert found.results is None
-    assert any("six result columns" in note for note in found.notes)
-    assert codes(match(sheet("ID", *RESULT_COLUMNS, "workflowId"))) == ["ambiguous-label"]
+    assert match(sheet("ID", "attempts", *RESULT_COLUMNS)).results["attempts"].letter == "G"
+    assert match(sheet("ID", "attempts", "errorCode")).results is None
+    assert codes(match(sheet("ID", *RESULT_COLUMNS[:5]))) == ["ambiguous-label"]
+    assert codes(match(sheet("ID", *reversed(RESULT_COLUMNS), "workflowId"))) == ["ambiguous-label"]
     assert match(sheet("ID", *RESULT_COLUMNS)).ignored == ()

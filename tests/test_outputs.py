@@ -134,7 +134,7 @@ def test_results_without_an_id_or_a_doubt_are_written_over(output):
 
 @pytest.mark.parametrize("outcome", [STARTED, DOUBT])
 def test_results_of_the_sandbox_are_always_written_over(output, outcome):
-    written(output, outcome, rehearsed=[0, 1])
+    written(output, outcome, sandbox=True)
     assert replaceable(output, never)
 
 
