@@ -232,6 +232,8 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
                 raise UsageError(f"this version has no {word!r} yet; run the sheet again to go on: nothing starts twice")
             near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)
             hint = f"; did you mean the command {near[0]!r}?" if near else f"; commands: {', '.join(COMMANDS)}"
+            here = difflib.get_close_matches(word, [path.name for path in Path.cwd().iterdir()], 1, 0.6)
+            hint = f"; there is a file {here[0]!r} here" if here and not near else hint
             raise UsageError(f"{word!r} is neither a command nor an existing file{hint}")
     if not words:
         raise UsageError("give a sheet or a command (see bulkstart --help)")

@@ -246,6 +246,8 @@ class Job:
                 self._front.end()
         for warning in runner.tally.warnings:
             self._front.say(f"the portal warns: {warning}; the rate was halved")
+        if runner.tally.throttled:
+            self._front.say(f"the portal asked for time in {runner.tally.throttled:,} answers; the rate followed it")
         return self._closed(begun, journal, run_id, runner, settled)
 
     def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:

@@ -12,6 +12,7 @@ import math
 
 SLOWEST = 0.1  # requests a second; the law never goes below, unless it was created there
 GROWTH = 7.0  # seconds in which a rate that was never refused grows e-fold
+FIRST_BURST = 1.2  # times the rate at the beginning: a refusal below that is the first burst's
 FIRST_CUT, CUT = 0.33, 0.06  # part by which the rate falls below its level: where the limit is unknown, where it is known
 SEEN_AGAIN, SEEN_LEVEL = 0.2, 0.88  # so far on the way back from the first refusal, a second tells the level by itself
 WIDEST_CUT = 2.0  # what got through is never taken for less than the rate divided by this
@@ -28,7 +29,7 @@ class Pace:
     def __init__(self, rate: float, cap: float, now: float) -> None:
         self.rate, self.cap = rate, cap
         self.level, self.episodes, self.paced = math.inf, 0, False
-        self._floor = min(SLOWEST, rate)
+        self._begin, self._floor = rate, min(SLOWEST, rate)
         self._step, self._depth, self._calm = 0.0, 0.0, 1.0
         self._first = (0, now)  # ticket and instant at which the latest episode began
         self._refused, self._hold = 0, 0.0  # of that episode
@@ -51,7 +52,7 @@ class Pace:
 
     def refused(self, ticket: int, left: float) -> None:
         """A new episode begins with this ticket."""
-        if not self.episodes and self.cap == math.inf and left - self._first[1] < 1 / self.rate:
+        if not self.episodes and self.rate < self._begin * FIRST_BURST and self.cap == math.inf:
             self.paced, self.rate = True, self.rate * (1 - FIRST_CUT)  # it was the first burst; of the rate this says nothing
         else:
             self.fall_to(*self._believed(ticket, left))

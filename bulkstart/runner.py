@@ -23,7 +23,7 @@ from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
-from bulkstart.retry import Final, Stop, decide, lost_verdict
+from bulkstart.retry import Again, Final, Stop, decide, lost_verdict
 from bulkstart.states import Event
 
 Send = Callable[[HttpCall], Awaitable[Answer | Lost]]
@@ -172,51 +172,56 @@ class Runner:
         while ready.request.template_id not in self._gone:
             if (ticket := await self.gate.slot()) is None:
                 return
-            sent = await self._attempt(ready, ticket)
-            if sent is None:
-                return
-            verdict, sent_at = sent
-            if isinstance(verdict, Busy) and not verdict.throttled:
-                unsent += self.tally.connected > others
-                others = self.tally.connected
-            template_started = ready.request.template_id in self.tally.templates
-            step = decide(
-                verdict,
-                unsent=unsent,
-                jitter=self._chance(),
-                template_started=template_started,
-                run_started=bool(self.tally.templates),
-            )
-            if isinstance(step, Final):
-                await self._final(ready, verdict, step, sent_at)
-                return
-            if isinstance(verdict, Busy) and verdict.throttled:
-                self._asked_to_wait[ready.position] = verdict
-            await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
+            try:  # the row is off the wire when what became of it is on disk: a crash costs no more doubts than that
+                sent = await self._attempt(ready, ticket)
+                if sent is None:
+                    return
+                verdict, sent_at = sent
+                if isinstance(verdict, Busy) and not verdict.throttled:
+                    unsent += self.tally.connected > others
+                    others = self.tally.connected
+                template_started = ready.request.template_id in self.tally.templates
+                step = decide(
+                    verdict,
+                    unsent=unsent,
+                    jitter=self._chance(),
+                    template_started=template_started,
+                    run_started=bool(self.tally.templates),
+                )
+                if isinstance(step, Final):
+                    await self._final(ready, verdict, step, sent_at)
+                    return
+                await self._deferred(ready, verdict, step)
+            finally:
+                self.gate.back()
             if isinstance(step, Stop):
-                self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
                 return
             await self.gate.sleep(step.delay)
         gone = self._gone[ready.request.template_id]
         outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", gone.code, gone.message, self.attempts.get(ready.position, 0))
         await self._settled(None, outcome)
 
+    async def _deferred(self, ready: Ready, verdict: Verdict, step: Again | Stop) -> None:
+        """The row was not started, and stays eligible."""
+        if isinstance(step, Stop):
+            self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
+        if isinstance(verdict, Busy) and verdict.throttled:
+            self._asked_to_wait[ready.position] = verdict
+        await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
+
     async def _attempt(self, ready: Ready, ticket: int) -> tuple[Verdict, float] | None:
         """One send: intent on disk, request out, answer read. ``None`` where the row turned out to be another run's."""
         try:
-            try:
-                mine = await self._recorder.record(Note(ready.key, Event.SEND, sent_at=time.time()))
-            except asyncio.CancelledError:
-                self._left_over.append(Note(ready.key, Event.DEFER))
-                raise
-            if not mine:
-                text = "another run took this row in the meantime; look again when that run has ended"
-                await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "CLAIMED_BY_RUN", text))
-                return None
-            sent_at = time.time()
-            return await self._exchange(ready, ticket), sent_at
-        finally:
-            self.gate.back()
+            mine = await self._recorder.record(Note(ready.key, Event.SEND, sent_at=time.time()))
+        except asyncio.CancelledError:
+            self._left_over.append(Note(ready.key, Event.DEFER))
+            raise
+        if not mine:
+            text = "another run took this row in the meantime; look again when that run has ended"
+            await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "CLAIMED_BY_RUN", text))
+            return None
+        sent_at = time.time()
+        return await self._exchange(ready, ticket), sent_at
 
     async def _exchange(self, ready: Ready, ticket: int) -> Verdict:
         began = self.gate.now()
@@ -280,9 +285,9 @@ class Runner:
             self._gone[ready.request.template_id] = Refused(code, message)
         if step.status in (Status.STARTED, Status.IN_DOUBT):
             self._lanes.may_run(ready.request.document)
-        await self._settled(note, outcome)
         if stop := self._halts.told(outcome):
             self.drain(stop)
+        await self._settled(note, outcome)
 
     async def _settled(self, note: Note | None, outcome: Outcome) -> None:
         """Tell disk, then the caller: the caller hears it even where the disk fails, since it is the truth."""

@@ -17,6 +17,14 @@ def grown(pace: Pace, requests: int) -> Pace:
     return pace
 
 
+def refused_at(rate: float) -> Pace:
+    """A pace of an untold limit that grew to this rate and was then refused for the first time."""
+    pace = Pace(rate / 2, math.inf, 0.0)
+    pace.rate = rate
+    pace.refused(500, 25.0)
+    return pace
+
+
 def test_while_nothing_is_refused_the_rate_grows_by_a_constant_per_accepted_request():
     assert grown(Pace(5.0, math.inf, 0.0), 70).rate == pytest.approx(5 + 70 / GROWTH)
 
@@ -28,19 +36,19 @@ def test_a_stated_rate_is_never_passed():
     assert grown(pace, 5000).rate == 9.9
 
 
-def test_a_first_burst_that_is_too_large_says_nothing_of_the_rate():
-    pace = Pace(5.0, math.inf, 0.0)
-    pace.refused(4, 0.05)
+@pytest.mark.parametrize("asked_before", [0, 5])
+def test_a_first_burst_that_is_too_large_says_nothing_of_the_rate(asked_before):
+    pace = grown(Pace(5.0, math.inf, 0.0), asked_before)
+    pace.refused(asked_before + 4, 60.0)
     assert pace.paced
     assert not pace.learned
     assert grown(pace, 100).rate > 10
 
 
 def test_a_first_refusal_cuts_deep_where_the_limit_is_unknown_and_little_where_it_was_stated():
-    unknown, stated = Pace(5.0, math.inf, 0.0), Pace(5.0, 5.0, 0.0)
-    for pace in (unknown, stated):
-        pace.refused(60, 10.0)
-    assert unknown.rate == pytest.approx(5 * (1 - FIRST_CUT))
+    stated = Pace(5.0, 5.0, 0.0)
+    stated.refused(60, 10.0)
+    assert refused_at(20.0).rate == pytest.approx(20 * (1 - FIRST_CUT))
     assert stated.rate == pytest.approx(5 * (1 - CUT))
 
 
@@ -61,8 +69,7 @@ def test_a_hold_that_overstates_never_more_than_halves_what_is_believed():
 
 
 def test_refused_only_beyond_its_level_the_level_was_right_and_the_way_back_grows_longer():
-    pace, ways = Pace(20.0, math.inf, 0.0), []
-    pace.refused(500, 25.0)
+    pace, ways = refused_at(20.0), []
     for episode in range(1, 5):
         way = 0
         while pace.rate <= pace.level * 1.001:
@@ -77,8 +84,7 @@ def test_refused_only_beyond_its_level_the_level_was_right_and_the_way_back_grow
 
 def test_the_way_back_costs_holds_and_refusals_only_a_share():
     def way(refusals: int, hold: float) -> int:
-        pace = Pace(20.0, math.inf, 0.0)
-        pace.refused(500, 25.0)
+        pace = refused_at(20.0)
         for _ in range(refusals):
             pace.counted(hold)
         return next(count for count in range(1, 100_000) if grown(pace, 1).rate >= pace.level)
@@ -88,8 +94,7 @@ def test_the_way_back_costs_holds_and_refusals_only_a_share():
 
 
 def test_beyond_its_level_the_rate_rises_ever_faster():
-    pace = Pace(20.0, math.inf, 0.0)
-    pace.refused(500, 25.0)
+    pace = refused_at(20.0)
     while pace.rate < pace.level * (1 + CONVEX / 10):
         pace.accepted()
     rises = []

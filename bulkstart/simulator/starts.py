@@ -157,24 +157,30 @@ class Starts:
             return self._say.refusal(found, as_missing=self._switches.missing_entity == "ENTITY_NOT_FOUND")
         return found
 
-    async def _run(self, exchange: Exchange, plan: Plan) -> Reply:
+    def _run(self, exchange: Exchange, plan: Plan) -> Reply | Later:
+        """The synchronous part. What is committed at its beginning is committed here, before another request is looked at."""
         switches, limit = self._switches, self._switches.upstream_seconds
         cut = plan.run_seconds > limit
         if switches.disconnect_stops_run:
-            await asyncio.sleep(min(plan.run_seconds, limit))
-            if cut and not switches.cut_rolls_back:
-                self._spawn(self._commit_later(exchange, plan, plan.run_seconds - limit))
-            if cut or exchange.gone:
-                return self._upstream_cut(exchange)
-            return self._commit(exchange, plan)
-        if cut and switches.cut_rolls_back:
-            await asyncio.sleep(limit)
-            return self._upstream_cut(exchange)
-        reply = self._commit(exchange, plan)
-        if switches.id_before_run:
+            return self._run_while_there(exchange, plan)
+        reply = None if cut and switches.cut_rolls_back else self._commit(exchange, plan)
+        if reply is not None and switches.id_before_run:
             return reply
+        return self._answer_later(exchange, min(plan.run_seconds, limit), None if cut else reply)
+
+    async def _answer_later(self, exchange: Exchange, seconds: float, reply: Reply | None) -> Reply:
+        await asyncio.sleep(seconds)
+        return self._upstream_cut(exchange) if reply is None else reply
+
+    async def _run_while_there(self, exchange: Exchange, plan: Plan) -> Reply:
+        limit = self._switches.upstream_seconds
+        cut = plan.run_seconds > limit
         await asyncio.sleep(min(plan.run_seconds, limit))
-        return self._upstream_cut(exchange) if cut else reply
+        if cut and not self._switches.cut_rolls_back:
+            self._spawn(self._commit_later(exchange, plan, plan.run_seconds - limit))
+        if cut or exchange.gone:
+            return self._upstream_cut(exchange)
+        return self._commit(exchange, plan)
 
     async def _commit_later(self, exchange: Exchange, plan: Plan, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it can be run as a file
 
 from bulkstart.forecast import forecast
 from bulkstart.throttle import Limits, Throttle
