@@ -90,13 +90,16 @@ async def asked(
         answer = await send(call)
         busy = read_busy(answer) if isinstance(answer, Answer) else None
         if throttle is not None:
-            throttle.answered(ticket, loop.time(), throttled=busy is not None, after=busy.after if busy else None)
+            throttle.answered(
+                ticket, loop.time(), throttled=busy is not None, lost=isinstance(answer, Lost), after=busy.after if busy else None
+            )
         if isinstance(answer, Answer) and busy is None:
             return answer
         if isinstance(answer, Lost) and answer.reason in (*STOPPING, "READ_TIMEOUT"):
             return answer
         if attempt + 1 < TRIES:
-            await asyncio.sleep(min(LONGEST_WAIT, busy.after) if busy and busy.after is not None else 0.3 * 2**attempt)
+            told = busy.after if busy and throttle is None else None  # else the throttle holds everybody by itself
+            await asyncio.sleep(0.3 * 2**attempt if told is None else min(LONGEST_WAIT, told))
     return answer
 
 

@@ -254,7 +254,8 @@ class Runner:
         throttled = isinstance(verdict, Busy) and verdict.throttled
         after = verdict.after if isinstance(verdict, Busy) else None
         hint = self._gateway.read_hint(answer, time.time())
-        self.gate.throttle.answered(ticket, now, throttled=throttled, after=after, hint=hint, jitter=self._chance())
+        lost = isinstance(verdict, InDoubt)
+        self.gate.throttle.answered(ticket, now, throttled=throttled, lost=lost, after=after, hint=hint, jitter=self._chance())
         self.tally.throttled += throttled
         if (warning := self._gateway.read_warning(answer)) and now - self._warned >= _WARNING_PAUSE:
             self._warned = now
