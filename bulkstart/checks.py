@@ -115,7 +115,8 @@ def _parameters(
         template = said.known.get(number, Template(number))
         columns = _columns(template, column_map, here, positions, formats=formats, findings=findings)
         constants = _constants(template, column_map, formats, findings)
-        _note_absent(template, {*columns, *constants}, positions, findings)
+        given = {name for name, value in column_map.constants if not is_blank(value)}  # a wrong one has its own problem
+        _note_absent(template, {*columns, *constants, *given}, positions, findings)
         if not columns:
             values: Iterable[dict[str, Json]] = [constants] * len(positions)
         else:
