@@ -28,7 +28,6 @@ from bulkstart.portal import Portal
 from bulkstart.preflight import Met, list_templates
 from bulkstart.settings import journal_path, settings
 from bulkstart.stages import check_sheet, plan_sheet, problems_of
-from bulkstart.transport import Transport
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,6 +145,7 @@ def templates(portal: Portal | None = None) -> pd.DataFrame:
 
 def template_list(portal: Portal) -> tuple[Template, ...]:
     """The templates as values; raises ``DeniedError`` where the portal gives none."""
+    from bulkstart.transport import Transport  # noqa: PLC0415  lazy: httpx
 
     async def listed() -> tuple[tuple[Template, ...] | None, str]:
         async with Transport(portal.base_url, portal.headers, timeout=30, connections=2, loopback=portal.loopback) as line:

@@ -66,8 +66,8 @@ def ending(
     if options.dry_run and stop is None:
         planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in begun.plan.ready}
     left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
-    told = kept_words(rows, begun.sheet.checked.requests, {**invalid, **{n: None for n in range(len(rows)) if whole}})
-    outcomes = completed(len(rows), begun.plan, {**invalid, **told}, {**planned, **settled}, left, attempts)
+    told = kept_words(rows, begun.sheet.checked.requests, invalid)
+    outcomes = completed(len(rows), begun.plan, invalid, {**planned, **told, **settled}, left, attempts)
     code = exit_code(outcomes, stop, options.limit)
     if begun.problems:
         code = code or 4

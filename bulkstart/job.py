@@ -39,10 +39,11 @@ from bulkstart.runner import Runner
 from bulkstart.settings import journal_path, settings
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
 from bulkstart.throttle import Limits, Throttle
-from bulkstart.transport import Transport
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bulkstart.transport import Transport
 
 
 class Front(Protocol):
@@ -123,6 +124,8 @@ class Job:
 
     @contextlib.asynccontextmanager
     async def _line(self) -> AsyncIterator[Transport]:
+        from bulkstart.transport import Transport  # noqa: PLC0415  lazy: httpx, which a check without a portal does without
+
         portal = self._portal
         timeout = self._options.timeout or portal.gateway.timeout
         async with Transport(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 ENTITY_TYPES = ("deal", "lead", "contact", "company")
 """The entity types that the Vibecode gateway can start a workflow on (VSTART, bitrix24-api 1.2)."""
@@ -203,20 +203,23 @@ class StartRequest:
         return self.entity_type, self.entity_id
 
 
-_ENCODE = json.JSONEncoder(sort_keys=True).encode
+def _same(value: Json) -> str:
+    """One text for values that mean the same in a cell: ``12``, ``12.0`` and ``"12"`` are one intent."""
+    kind = type(value)
+    if kind is str:
+        return cast("str", value)
+    if kind is int:
+        return str(value)
+    if kind is float:
+        return str(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, Sequence):
+        return "\0" + _joined([_same(item) for item in value])
+    return "\0" + json.dumps(value, sort_keys=True)  # true, null, objects; no cell text holds a NUL
 
 
-def _same(value: Json) -> Json:
-    """One spelling for values that mean the same in a cell: ``12``, ``12.0`` and ``"12"`` are one intent."""
-    if isinstance(value, Mapping):
-        return {str(name): _same(item) for name, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_same(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    return value
+def _joined(texts: Iterable[str]) -> str:
+    """Texts as one text that no other texts give: each behind its length."""
+    return "".join([f"{len(text)}:{text}" for text in texts])
 
 
 def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
@@ -224,9 +227,10 @@ def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
 
     SHA-256 in hex over portal identity, template, entity type, entity id, parameters and campaign label.
     """
-    same = _same(request.parameters) if request.parameters else {}
-    intent = (portal, request.template_id, request.entity_type, request.entity_id, same, campaign)
-    return hashlib.sha256(_ENCODE(intent).encode()).hexdigest()
+    texts = [portal, str(request.template_id), request.entity_type, str(request.entity_id), campaign]
+    for name in sorted(request.parameters):
+        texts += (name, _same(request.parameters[name]))
+    return hashlib.sha256(_joined(texts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------- the wire

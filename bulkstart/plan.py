@@ -98,15 +98,18 @@ class _Making:
     crashed: dict[str, Held] = field(default_factory=dict)
     by_sheet: int = 0
 
-    def previous(self, position: int) -> Previous | None:
-        """What the fed-back sheet says of a row; a sandbox's word counts nowhere else, another campaign's id not in a new round."""
-        found = self.rows[position].previous
-        if found is None or (found.from_sandbox and not self.rules.sandbox):
+    said: list[Previous | None] = field(default_factory=list)
+    """What the fed-back sheet says of each row, where it counts."""
+
+    def __post_init__(self) -> None:
+        self.said = [row.previous and self.heard(row.previous) for row in self.rows]
+
+    def heard(self, previous: Previous) -> Previous | None:
+        """A sandbox's word counts nowhere else, another campaign's id not in a new round."""
+        if previous.from_sandbox and not self.rules.sandbox:
             return None
-        holders = self.view.ids.get(found.workflow_id, ()) if self.rules.campaign else ()
-        if holders and all(held.campaign != self.rules.campaign for held in holders):
-            return None
-        return found
+        holders = self.view.ids.get(previous.workflow_id, ()) if self.rules.campaign else ()
+        return None if holders and all(held.campaign != self.rules.campaign for held in holders) else previous
 
     def decides(self, key: str) -> bool:
         """Whether the journal decides about a key: it knows of a start, a doubt or an owner. Else the sheet's word is heard first."""
@@ -115,7 +118,7 @@ class _Making:
 
     def weight(self, position: int, key: str) -> int:
         """How much a row's own word says that it was started: 2 that or something odd, 1 a doubt, 0 nothing."""
-        previous = self.previous(position)
+        previous = self.said[position]
         if previous is None or self.decides(key):
             return 0
         return {"nothing": 0, "in_doubt": 1}.get(previous.says, 2)
@@ -125,6 +128,8 @@ class _Making:
 
     def leaders(self) -> dict[str, int]:
         """Of equal rows the one that counts: one that the sheet says was started, else one in doubt, else the first."""
+        if not any(self.said):
+            return {key: position for position, key in reversed([*enumerate(self.keys)]) if key is not None}
         leaders: dict[str, tuple[int, int]] = {}
         for position, key in enumerate(self.keys):
             if key is None:
@@ -136,7 +141,7 @@ class _Making:
 
     def decide(self, row: Row, key: str, request: StartRequest) -> None:
         held = self.view.held.get(key)
-        previous = self.previous(row.position)
+        previous = self.said[row.position]
         if held is not None and self.decides(key):
             self.by_journal(row, held)
         elif previous is not None and self.weight(row.position, key) == 2:  # noqa: PLR2004  see weight
@@ -180,7 +185,8 @@ class _Making:
 
     def to_start(self, row: Row, key: str, request: StartRequest, held: Held | None) -> None:
         """A row that may start, unless its entity already has the same workflow with other parameters."""
-        for sibling in self.view.siblings.get((request.template_id, *request.document), ()):
+        siblings = self.view.siblings and self.view.siblings.get((request.template_id, *request.document), ())
+        for sibling in siblings or ():
             if self.rules.allow_changed or (sibling.key, key) in self.view.together:
                 continue
             if sibling.state in (State.STARTED, State.IN_DOUBT):
@@ -208,11 +214,11 @@ def make(
     """Decide about every row that has a request. ``keys`` stand for ``requests``, position by position."""
     making = _Making(rows, keys, requests, view, rules)
     leaders = making.leaders()
-    words = Counter(found.workflow_id for row in rows if (found := making.previous(row.position)) and found.workflow_id)
+    words = Counter(found.workflow_id for found in making.said if found and found.workflow_id)
     for row, request, key in zip(rows, requests, keys, strict=True):
         if request is None or key is None:
             continue
-        previous = making.previous(row.position)
+        previous = making.said[row.position]
         own_id = previous.workflow_id if previous and not making.decides(key) else ""
         if own_id and words[own_id] > 1:
             making.problem(row, "foreign-result", f"workflow {own_id} stands in {words[own_id]} rows; it can belong to one only")

@@ -85,16 +85,16 @@ def invalid_outcomes(rows: Sequence[Row], problems: Iterable[Problem]) -> dict[i
 
 
 def kept_words(
-    rows: Sequence[Row], requests: Sequence[StartRequest | None], lost: Mapping[int, Outcome | None]
+    rows: Sequence[Row], requests: Sequence[StartRequest | None], invalid: Mapping[int, Outcome]
 ) -> dict[int, Outcome]:
     """What fed-back rows said of a start, for rows that cannot be read this time: a proven id or a doubt is never thrown away.
 
-    ``lost``: those rows by position, with the outcome that names what is wrong with them.
+    ``invalid``: the outcomes that name what is wrong with rows, by position.
     """
     kept = {}
-    for row in rows:
-        previous, problem = row.previous, lost.get(row.position)
-        if row.position not in lost or previous is None or requests[row.position] is not None:
+    for row, request in zip(rows, requests, strict=True):
+        previous, problem = row.previous, invalid.get(row.position)
+        if previous is None or request is not None:
             continue
         but = f"; but {problem.error_code}: {problem.error_message}" if problem else ""
         if previous.says == "started":

@@ -1,0 +1,260 @@
+"""The gate in virtual time: who may leave, how many at once, and what ends the waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from itertools import pairwise
+
+import pytest
+
+from bulkstart.gate import Gate
+from bulkstart.retry import Stop
+from bulkstart.throttle import Limits, Throttle
+from tests.virtual import run
+
+REASON = Stop("INTERRUPTED", "a person wants it", 130)
+FAST = Limits(rate=1000.0, burst=1000.0)
+
+
+def now():
+    return asyncio.get_running_loop().time()
+
+
+def within(work, *, limits=FAST, **more):
+    """Run ``work(gate)`` in virtual time, from 0 s on."""
+
+    async def go():
+        gate = Gate(Throttle(limits, now()), **more)
+        return await work(gate)
+
+    return run(go())
+
+
+def ended(gate):
+    return gate.stop.code, gate.stop.exit_code, pytest.approx(now(), abs=0.01)
+
+
+# ------------------------------------------------------------------------------------------------------ on the wire
+
+
+@pytest.mark.parametrize("bound", [1, 3, 7])
+def test_never_more_than_max_unknown_slots_are_out(bound):
+    async def work(gate):
+        gate.succeeded(1000.0)  # so slow a portal would have thousands on the wire
+        for expected in range(1, bound + 1):
+            await gate.slot()
+            assert gate.on_wire == expected
+        waiter = asyncio.ensure_future(gate.slot())
+        await asyncio.sleep(60)
+        assert not waiter.done()
+        gate.back()
+        await waiter
+        assert gate.on_wire == bound
+
+    within(work, max_unknown=bound)
+
+
+def test_before_a_duration_is_known_four_rows_are_on_the_wire_at_the_most():
+    async def work(gate):
+        slots = [asyncio.ensure_future(gate.slot()) for _ in range(10)]
+        await asyncio.sleep(60)
+        assert (gate.on_wire, sum(slot.done() for slot in slots)) == (4, 4)
+        gate.drain(REASON)
+        assert (await asyncio.gather(*slots))[4:] == [None] * 6
+
+    within(work)
+
+
+def test_a_place_that_comes_back_goes_to_the_one_that_waited_longest():
+    async def work(gate):
+        await gate.slot()
+        order, waiters = [], []
+
+        async def wait(name):
+            await gate.slot()
+            order.append(name)
+
+        for name in "abc":
+            waiters.append(asyncio.ensure_future(wait(name)))
+            await asyncio.sleep(1)
+        for _ in waiters:
+            gate.back()
+            await asyncio.sleep(1)
+        assert order == ["a", "b", "c"]
+
+    within(work, max_unknown=1)
+
+
+def test_a_waiter_that_is_cancelled_takes_no_place():
+    async def work(gate):
+        await gate.slot()
+        lost = asyncio.ensure_future(gate.slot())
+        next_one = asyncio.ensure_future(gate.slot())
+        await asyncio.sleep(1)
+        lost.cancel()
+        gate.back()
+        assert await next_one is not None
+        assert gate.on_wire == 1
+
+    within(work, max_unknown=1)
+
+
+def test_slots_leave_as_the_throttle_says_and_each_has_a_ticket_of_its_own():
+    async def work(gate):
+        tickets, times = [], []
+        for _ in range(5):
+            tickets.append(await gate.slot())
+            times.append(now())
+            gate.back()
+        assert len(set(tickets)) == 5
+        assert all(later - earlier > 0.45 for earlier, later in pairwise(times))
+
+    within(work, limits=Limits(rate=2.0))
+
+
+# ----------------------------------------------------------------------------------------------------------- deadline
+
+
+def test_at_the_deadline_nothing_leaves_any_more():
+    async def work(gate):
+        await gate.slot()
+        assert await gate.slot() is None
+        assert ended(gate) == ("DEADLINE", 6, 100.0)
+        assert gate.on_wire == 1
+
+    within(work, max_unknown=1, deadline=100.0)
+
+
+def test_the_deadline_comes_in_the_midst_of_a_hold_too():
+    async def work(gate):
+        gate.throttle.hold(5000.0)
+        assert await gate.slot() is None
+        assert ended(gate) == ("DEADLINE", 6, 100.0)
+
+    within(work, deadline=100.0)
+
+
+# ---------------------------------------------------------------------------------------------------- without success
+
+
+async def keep_going(gate):
+    """Take slots that never succeed until the gate closes."""
+    while await gate.slot() is not None:
+        await asyncio.sleep(1)
+        gate.back()
+
+
+def test_thirty_minutes_without_a_success_stop_a_run():
+    async def work(gate):
+        gate.begin()
+        await keep_going(gate)
+        assert ended(gate) == ("RUN_STOPPED", 6, pytest.approx(1800.0, abs=2.0))
+        assert "30 minutes" in gate.stop.message
+
+    within(work)
+
+
+def test_thirty_minutes_are_up_in_the_midst_of_a_hold_too():
+    async def work(gate):
+        gate.begin()
+        gate.throttle.hold(7200.0)
+        assert await gate.slot() is None
+        assert ended(gate) == ("RUN_STOPPED", 6, 1800.0)
+
+    within(work)
+
+
+@pytest.mark.parametrize("anew", [lambda gate: gate.succeeded(0.1), lambda gate: gate.begin()])
+def test_a_success_and_a_new_beginning_start_the_thirty_minutes_anew(anew):
+    async def work(gate):
+        gate.begin()
+        await asyncio.sleep(1700)
+        anew(gate)
+        await keep_going(gate)
+        assert now() == pytest.approx(3500.0, abs=2.0)
+
+    within(work)
+
+
+def test_nobody_is_counted_out_before_the_waiting_begins():
+    async def work(gate):
+        await asyncio.sleep(10_000)
+        assert await gate.slot() is not None
+
+    within(work)
+
+
+# ------------------------------------------------------------------------------------------------------------ draining
+
+
+def test_draining_wakes_everyone_at_once_and_the_first_reason_stays():
+    async def work(gate):
+        gate.throttle.hold(5000.0)
+        slots = [asyncio.ensure_future(gate.slot()) for _ in range(3)]
+        sleeper = asyncio.ensure_future(gate.sleep(4000))
+        await asyncio.sleep(10)
+        gate.drain(REASON)
+        gate.drain(Stop("RUN_STOPPED", "later", 6))
+        assert await asyncio.gather(*slots) == [None] * 3
+        await sleeper
+        assert now() == pytest.approx(10.0, abs=0.01)
+        assert gate.stop is REASON
+        assert await gate.slot() is None
+        assert gate.on_wire == 0
+
+    within(work)
+
+
+@pytest.mark.parametrize(("deadline", "until"), [(math.inf, 50.0), (20.0, 20.0)])
+def test_a_sleep_ends_in_time_or_at_the_deadline(deadline, until):
+    async def work(gate):
+        gate.throttle.hold(9.0)
+        await gate.sleep(50)
+        assert now() == pytest.approx(until, abs=0.01)
+
+    within(work, deadline=deadline)
+
+
+def test_a_sleep_is_not_cut_short_by_a_row_that_comes_back():
+    async def work(gate):
+        await gate.slot()
+        sleeper = asyncio.ensure_future(gate.sleep(50))
+        await asyncio.sleep(1)
+        gate.back()
+        await sleeper
+        assert now() == pytest.approx(50.0, abs=0.01)
+
+    within(work)
+
+
+# --------------------------------------------------------------------------------------------------------- unreachable
+
+
+def test_five_minutes_without_a_connection_stop_a_run():
+    async def work(gate):
+        gate.not_connected()
+        await asyncio.sleep(299)
+        gate.not_connected()
+        assert gate.stop is None
+        await asyncio.sleep(1)
+        gate.not_connected()
+        assert ended(gate) == ("UNREACHABLE", 6, 300.0)
+        assert "5 minutes" in gate.stop.message
+
+    within(work)
+
+
+@pytest.mark.parametrize("anew", [lambda gate: gate.connected(), lambda gate: gate.begin()])
+def test_one_connection_and_a_new_beginning_start_the_five_minutes_anew(anew):
+    async def work(gate):
+        gate.not_connected()
+        await asyncio.sleep(299)
+        anew(gate)
+        await asyncio.sleep(10)
+        gate.not_connected()
+        await asyncio.sleep(299)
+        gate.not_connected()
+        assert gate.stop is None
+
+    within(work)
