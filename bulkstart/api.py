@@ -22,8 +22,8 @@ from bulkstart.errors import DeniedError, UsageError
 from bulkstart.job import Front, Job, Silent
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
-from bulkstart.model import Problem, Status, Template
-from bulkstart.options import Options, StartOptions, options_of
+from bulkstart.model import Problem, SheetSource, Status, Template
+from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, list_templates
 from bulkstart.settings import journal_path, settings
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
+def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
     """Start one workflow for each row of ``frame``; each row is started at most once, and every doubt is shown.
 
     ``portal``: by default ``Portal.from_env()``; ``options``: those of the command line with underscores (``bulkstart.options``).
@@ -47,10 +47,14 @@ def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     >>> results["startStatus"].tolist()
     ['started']
     """
-    return conduct(_job(frame, portal, options_of(options))).results
+    wanted = options_of(options)
+    with _chosen(portal, options) as chosen:
+        finished = conduct(Job(frame, chosen, wanted))
+        _put_out(finished, chosen, wanted, options)
+    return finished.results
 
 
-async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
+async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
     """The async twin of ``start``. Cancelling it drains once, writes the journal, and then raises ``CancelledError``.
 
     >>> import asyncio, bulkstart, pandas
@@ -59,23 +63,52 @@ async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options
     >>> results.attrs["exit_code"]
     0
     """
-    job = _job(frame, portal, options_of(options))
-    running, cancelled = asyncio.ensure_future(job.run()), False
-    while not running.done():
-        try:
-            await asyncio.shield(running)
-        except asyncio.CancelledError:
-            if running.cancelled():
-                raise
-            job.interrupt()
-            cancelled = True
-    finished = running.result()
+    wanted = options_of(options)
+    with _chosen(portal, options) as chosen:
+        job = Job(frame, chosen, wanted)
+        running, cancelled = asyncio.ensure_future(job.run()), False
+        while not running.done():
+            try:
+                await asyncio.shield(running)
+            except asyncio.CancelledError:
+                if running.cancelled():
+                    raise
+                job.interrupt()
+                cancelled = True
+        finished = running.result()
+        _put_out(finished, chosen, wanted, options)
     if cancelled:
         raise asyncio.CancelledError
     return finished.results
 
 
-def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[StartOptions]) -> pd.DataFrame:
+@contextlib.contextmanager
+def _chosen(portal: Portal | None, options: CallOptions) -> Iterator[Portal]:
+    """The portal given, an embedded sandbox, or the one of the environment."""
+    if options.get("sandbox"):
+        from bulkstart.sandboxed import sandbox  # noqa: PLC0415  lazy: the simulator
+
+        with sandbox() as own:
+            yield own
+    else:
+        yield portal or Portal.from_env(options.get("dialect"))
+
+
+def _put_out(finished: Finished, portal: Portal, wanted: Options, options: CallOptions) -> None:
+    """Write the results file that ``output`` names, by the command line's own rules."""
+    output = options.get("output")
+    if output is None:
+        return
+    from bulkstart import outputs  # noqa: PLC0415  lazy: only where a file is wanted
+
+    sheet = finished.results.attrs.get("sheet")
+    source = Path(sheet.path) if isinstance(sheet, SheetSource) else None
+    goal = outputs.wanted_path(source or Path("frame.csv"), output, dry_run=wanted.dry_run)
+    known = known_elsewhere(finished, portal, wanted)
+    outputs.write_beside(finished.results, goal, source=source, safe_csv=bool(options.get("safe_csv")), known=known)
+
+
+def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
     """Every problem of every row, one line each: ``row``, ``column``, ``code``, ``message``; ``.empty`` means fit. Sends no start.
 
     Without ``portal`` nothing is asked of any portal: parameters are then checked as far as a sheet alone can be.
@@ -86,7 +119,12 @@ def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     """
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
 
-    found = checked(frame, portal, options_of(options))[0]
+    wanted = options_of(options)
+    if options.get("sandbox"):
+        with _chosen(None, options) as own:
+            found = checked(frame, own, wanted)[0]
+    else:
+        found = checked(frame, portal, wanted)[0]
     columns = ("row", "column", "code", "message")
     return pd.DataFrame([(p.row, p.column, p.code, p.message) for p in found], columns=list(columns), dtype=object)
 
@@ -199,10 +237,6 @@ def _opened(journal: str | os.PathLike[str] | None) -> Iterator[Journal | None]:
         yield opened
     finally:
         opened.close()
-
-
-def _job(frame: pd.DataFrame, portal: Portal | None, options: Options) -> Job:
-    return Job(frame, portal or Portal.from_env(), options)
 
 
 def problem_entry(problem: Problem) -> dict[str, object]:

@@ -42,6 +42,18 @@ class StartOptions(TypedDict, total=False):
     timeout: float | None
 
 
+class CallOptions(StartOptions, total=False):
+    """What ``start`` and ``astart`` take besides: which portal, and a results file. ``yes quiet verbose`` change nothing: they never ask."""
+
+    sandbox: bool
+    dialect: str | None
+    output: str | os.PathLike[str] | None
+    safe_csv: bool
+    yes: bool
+    quiet: bool
+    verbose: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """How a sheet is started. ``UsageError`` for a value that makes no sense; units are seconds and rows."""
@@ -109,9 +121,15 @@ def _shown(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+OF_THE_READER = frozenset({"tab", "header_row", "encoding", "delimiter"})
+
+
 def options_of(given: Mapping[str, Any]) -> Options:
     """``Options`` from keyword arguments. Raises ``UsageError`` for a name that is none."""
     known = {entry.name for entry in dataclasses.fields(Options)}
+    if of_reader := sorted(OF_THE_READER & set(given)):
+        raise UsageError(f"{of_reader[0]} says how a file is read: give it to read_sheet")
+    given = {name: value for name, value in given.items() if name in known or name not in CallOptions.__annotations__}
     if unknown := sorted(set(given) - known):
         raise UsageError(f"unknown option {unknown[0]!r}; there are: {', '.join(sorted(known))}")
     return Options(**given)

@@ -101,6 +101,16 @@ def test_every_public_object_has_an_example_that_runs(name, tmp_path, monkeypatc
 # ------------------------------------------------------------------------------------------------------ options
 
 
+def test_start_takes_the_front_options_of_the_command_line_too(tmp_path):
+    frame = bulkstart.read_sheet(ROOT / "sample_data" / "deals.xlsx").head(2)
+    goal = tmp_path / "two.results.csv"
+    results = bulkstart.start(frame, sandbox=True, yes=True, quiet=True, output=goal)
+    assert results["startStatus"].tolist() == ["started", "started"]
+    assert "startStatus" in goal.read_text(encoding="utf-8-sig")
+    with pytest.raises(UsageError, match="read_sheet"):
+        bulkstart.start(frame, tab="Deals")
+
+
 def test_the_options_agree_wherever_they_are_said():
     fields = {entry.name: entry for entry in dataclasses.fields(Options)}
     assert set(StartOptions.__annotations__) == set(fields)

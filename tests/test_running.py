@@ -81,9 +81,13 @@ def test_a_template_that_is_no_number_is_0_and_the_row_still_counts_on_its_docum
     assert (found.template_id, found.document) == (0, ("deal", 1633))
 
 
-leaves = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.sampled_from(list(NATIVE.values())))
+leaves = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=12), st.sampled_from(list(NATIVE.values()))
+)
 names = st.one_of(st.sampled_from([*NATIVE, *CAMEL]), st.text(max_size=4))
-garbage = st.recursive(leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=8), max_leaves=12)
+garbage = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=8), max_leaves=12
+)
 
 
 @given(st.one_of(garbage, st.dictionaries(names, garbage, max_size=9)))

@@ -1,0 +1,68 @@
+"""The embedded sandbox: a portal whose ledger is the truth, and a journal of its own that ends with it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import bulkstart
+from bulkstart.errors import BulkstartError
+from bulkstart.model import SANDBOX_MARK
+from tests.conftest import FAST, PLAIN, deals, starts
+
+SCENARIO = {"templates": [PLAIN]}
+ONE = {"template": 713, **FAST}
+
+
+def test_a_sandbox_writes_into_no_journal_but_its_own():
+    with bulkstart.sandbox(SCENARIO) as portal:
+        bulkstart.start(deals(2), portal=portal, **ONE)
+        assert portal.journal.exists()
+    assert not Path(os.environ["BULKSTART_JOURNAL"]).exists()
+    assert bulkstart.runs().empty
+
+
+def test_a_journal_that_is_named_wins_over_the_sandboxs_own(tmp_path):
+    with bulkstart.sandbox(SCENARIO) as portal:
+        bulkstart.start(deals(1), portal=portal, journal=tmp_path / "mine.sqlite", **ONE)
+        assert not portal.journal.exists()
+    assert (tmp_path / "mine.sqlite").exists()
+
+
+def test_two_sandboxes_know_nothing_of_each_other():
+    with bulkstart.sandbox(SCENARIO) as one, bulkstart.sandbox(SCENARIO) as other:
+        assert (one.base_url, one.journal) != (other.base_url, other.journal)
+        for portal in (one, other):
+            assert bulkstart.start(deals(1), portal=portal, **ONE)["startStatus"].tolist() == ["started"]
+            assert len(starts(portal.ledger(), "commit")) == 1
+
+
+def test_a_sandbox_is_loopback_and_says_what_it_is_and_no_key():
+    with bulkstart.sandbox(SCENARIO) as portal:
+        assert (portal.is_sandbox, portal.loopback) == (True, True)
+        key = next(iter(portal.headers.values())).reveal()
+        assert key.startswith("vibe_")
+        assert key not in repr(portal)
+
+
+def test_the_ledger_tells_arrival_commit_and_answer_in_order_and_stays_readable():
+    with bulkstart.sandbox(SCENARIO) as portal:
+        results = bulkstart.start(deals(1), portal=portal, **ONE)
+    told = [line["kind"] for line in portal.ledger() if line["on"] == "start"]
+    assert told == ["arrival", "commit", "answer"]
+    assert starts(portal.ledger(), "commit")[0]["workflowId"] == results["workflowId"][0]
+    assert results["errorMessage"].tolist() == [SANDBOX_MARK]
+
+
+def test_a_sandbox_ends_with_its_block_though_the_block_fails():
+    with pytest.raises(ZeroDivisionError), bulkstart.sandbox(SCENARIO) as portal:
+        bulkstart.start(deals(1), portal=portal, **ONE)
+        raise ZeroDivisionError
+    assert not portal.journal.parent.exists()
+
+
+def test_a_scenario_that_is_none_is_said_and_leaves_nothing():
+    with pytest.raises((BulkstartError, ValueError), match="nonsense"), bulkstart.sandbox({"nonsense": 1}):
+        pass
