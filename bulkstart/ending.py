@@ -56,7 +56,13 @@ class Finished:
 
 
 def ending(
-    begun: Begun, options: Options, stop: Stop | None, settled: Mapping[int, Outcome], attempts: Mapping[int, int]
+    begun: Begun,
+    options: Options,
+    stop: Stop | None,
+    settled: Mapping[int, Outcome],
+    attempts: Mapping[int, int],
+    *,
+    sandbox: bool = False,
 ) -> tuple[list[Outcome], int]:
     """Every row's outcome, and the exit code."""
     rows = begun.sheet.checked.rows
@@ -66,7 +72,7 @@ def ending(
     if options.dry_run and stop is None:
         planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in begun.plan.ready}
     left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
-    told = kept_words(rows, begun.sheet.checked.requests, invalid)
+    told = kept_words(rows, begun.sheet.checked.requests, invalid, sandbox=sandbox)
     outcomes = completed(len(rows), begun.plan, invalid, {**planned, **told, **settled}, left, attempts)
     code = exit_code(outcomes, stop, options.limit)
     if begun.problems:

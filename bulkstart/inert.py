@@ -13,5 +13,8 @@ _LONGEST_TEXT = 500
 
 def inert(text: str) -> str:
     """A server's text on one line, without control characters and without our own secrets, cut where it is endless."""
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", " ".join(redact(text).replace(SANDBOX_MARK, "").split()))
+    text = " ".join(redact(text).split())
+    while SANDBOX_MARK in text:  # what is left may be one again
+        text = " ".join(text.replace(SANDBOX_MARK, " ").split())
+    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"

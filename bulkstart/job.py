@@ -255,7 +255,14 @@ class Job:
 
     def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
         """Close the run on disk before anything else can go wrong."""
-        outcomes, code = ending(begun, self._options, runner.stop, {**runner.unfinished(), **settled}, runner.attempts)
+        outcomes, code = ending(
+            begun,
+            self._options,
+            runner.stop,
+            {**runner.unfinished(), **settled},
+            runner.attempts,
+            sandbox=self._portal.is_sandbox,
+        )
         try:
             journal.finish(run_id, code, outcomes)
         except JournalError as error:
@@ -319,7 +326,7 @@ class Job:
 
     def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
         """An end before the first send."""
-        outcomes, code = ending(begun, self._options, stop, {}, {})
+        outcomes, code = ending(begun, self._options, stop, {}, {}, sandbox=self._portal.is_sandbox)
         return finished(self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox)
 
     @staticmethod

@@ -82,6 +82,14 @@ CHANGED = "give --allow-changed if a second one is meant"
 UNDEFINED = "the portal gave no template list this time, so fewer columns count as parameters: run the sheet again later"
 
 
+def odd_words(previous: Previous) -> str:
+    """What to tell of result cells that do not fit together, or that were found to be another start's before."""
+    if previous.error_code == "foreign-result":
+        return f"still as before ({previous.error_message}); clear its six result cells once it is settled"
+    cells = f"startStatus {previous.status!r}, workflowId {previous.workflow_id!r}, errorCode {previous.error_code!r}"
+    return f"{cells} do not fit together; give back what the results said, or clear the six result cells"
+
+
 @dataclass(slots=True)
 class _Making:
     """The plan while it is made; every row is visited once."""
@@ -166,12 +174,9 @@ class _Making:
 
     def by_word(self, row: Row, previous: Previous) -> None:
         """The sheet alone says that the row was started; the journal knows of no start of it."""
-        status, workflow_id = previous.status, previous.workflow_id
-        if previous.error_code == "foreign-result":
-            text = f"still as before ({previous.error_message}); clear its six result cells once it is settled"
-        elif previous.says == "odd":
-            text = f"startStatus {status!r}, workflowId {workflow_id!r}, errorCode {previous.error_code!r} do not fit together"
-            text += "; give back what the results said, or clear the six result cells"
+        workflow_id = previous.workflow_id
+        if previous.says == "odd":
+            text = odd_words(previous)
         elif holders := self.view.ids.get(workflow_id, ()):
             held = holders[0]
             other = f"{held.entity_type} {held.entity_id} on {held.portal}, template {held.template_id}, run {held.run_id}"

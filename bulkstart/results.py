@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, StartRequest, Status, result_places
-from bulkstart.plan import Plan
+from bulkstart.plan import Plan, odd_words
 from bulkstart.retry import Stop
 
 if TYPE_CHECKING:
@@ -85,16 +85,16 @@ def invalid_outcomes(rows: Sequence[Row], problems: Iterable[Problem]) -> dict[i
 
 
 def kept_words(
-    rows: Sequence[Row], requests: Sequence[StartRequest | None], invalid: Mapping[int, Outcome]
+    rows: Sequence[Row], requests: Sequence[StartRequest | None], invalid: Mapping[int, Outcome], *, sandbox: bool = False
 ) -> dict[int, Outcome]:
     """What fed-back rows said of a start, for rows that cannot be read this time: a proven id or a doubt is never thrown away.
 
-    ``invalid``: the outcomes that name what is wrong with rows, by position.
+    ``invalid``: the outcomes that name what is wrong with rows, by position; ``sandbox``: the portal is one, so a sandbox's word counts.
     """
     kept = {}
     for row, request in zip(rows, requests, strict=True):
         previous, problem = row.previous, invalid.get(row.position)
-        if previous is None or request is not None:
+        if previous is None or request is not None or (previous.from_sandbox and not sandbox):
             continue
         but = f"; but {problem.error_code}: {problem.error_message}" if problem else ""
         if previous.says == "started":
@@ -105,6 +105,8 @@ def kept_words(
         elif previous.says == "in_doubt":
             code, text = previous.error_code or "IN_DOUBT", previous.error_message or "the sheet says that it is in doubt"
             kept[row.position] = Outcome(row.position, Status.IN_DOUBT, "", code, f"{text}{but}")
+        elif previous.says == "odd":
+            kept[row.position] = Outcome(row.position, Status.INVALID, "", "foreign-result", f"{odd_words(previous)}{but}")
     return kept
 
 

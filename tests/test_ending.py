@@ -191,6 +191,12 @@ def test_a_run_ends_with(ids, stop, options, code):
     assert code_of(ids, stop, **options) == code
 
 
+def test_a_row_that_only_keeps_its_word_is_a_problem_all_the_same():
+    wanted = Options(template=713, skip_invalid=True)
+    outcomes, code = ending(begun(sheet([STARTED], [BAD]), wanted), wanted, None, {}, {})
+    assert (outcomes[0].status, code) == (Status.ALREADY_STARTED, 4)
+
+
 def test_a_run_that_nobody_confirmed_ends_with_6_and_tells_each_row_why():
     found = begun(sheet([NOTHING, NOTHING]))
     outcomes, code = ending(found, OPTIONS, NOT_CONFIRMED, {}, {1: 3})

@@ -92,6 +92,8 @@ def test_where_this_portal_is_not_known_links_to_two_portals_are_all_doubted():
     cells = [f"https://{host}.bitrix24.ru/crm/deal/details/5/" for host in ("acme", "other")]
     checked = check(sheet(entityId=cells), template=713)
     assert codes(checked) == [(0, "conflicting-value"), (1, "conflicting-value")]
+    known = check(sheet(entityId=cells), template=713, portal="acme.bitrix24.ru")
+    assert codes(known) == [(1, "conflicting-value")], "where it is known, its own links are good"
     on_loopback = check(sheet(entityId=cells[:1]), template=713, portal="127.0.0.1:8018")
     assert intents(on_loopback) == [(713, "deal", 5)], "a portal on this machine has no name to compare"
 

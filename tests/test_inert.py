@@ -29,9 +29,7 @@ def test_a_living_secret_is_not_told():
     assert len(planted) == 21
 
 
-@pytest.mark.parametrize(
-    "text", ["\x00", "\x08", "\x1b[31m", "\x7f", "\x9b2J", "\u202e", "\u2066", "\ud800", "\udfff"], ids=ascii
-)
+@pytest.mark.parametrize("text", ["\x00", "\x08", "\x1b[31m", "\x7f", "\x9b2J", "\u202e", "\u2066", "\udc80"], ids=ascii)
 def test_control_characters_and_lone_surrogates_become_visible(text):
     assert inert(f"a{text}b") == f"a\N{REPLACEMENT CHARACTER}{text[1:]}b"
 

@@ -58,6 +58,8 @@ def test_a_campaign_is_told_which_of_its_documents_another_label_has_started(jou
     view = look(journal, ask(1), ask(3), ask(4), campaign="spring")
     assert view.other_campaigns == {(713, "deal", 1)}, "only what was started, and only of this sheet"
     assert (view.held, view.siblings) == ({}, {})
+    elsewhere = journal.view("other.bitrix24.ru", [(row_key("other.bitrix24.ru", ask(1), "spring"), ask(1))], "spring", ())
+    assert elsewhere.other_campaigns == frozenset(), "another portal's deal 1 is another deal"
     assert look(journal, ask(1)).other_campaigns == frozenset(), "its own label is no other"
 
 

@@ -103,6 +103,7 @@ class Machine(RuleBasedStateMachine):
             await runner.run(lanes(plan.ready))
 
         loop = VirtualLoop()
+        loop.set_exception_handler(lambda *_: None)  # the death of the process is no news
         try:
             with journal.claiming(name) as claim:
                 ids = [row.previous.workflow_id for row in rows if row.previous and row.previous.workflow_id]

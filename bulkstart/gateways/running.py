@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bulkstart.gateways.definitions import field_of
 
-_DOCUMENT = re.compile(r"^(LEAD|DEAL|CONTACT|COMPANY)_([1-9][0-9]{0,15})$")
+_DOCUMENT = re.compile(r"(LEAD|DEAL|CONTACT|COMPANY)_([1-9][0-9]{0,15})")
 _CLASSES = {
     "lead": "CCrmDocumentLead",
     "deal": "CCrmDocumentDeal",
@@ -42,7 +42,7 @@ def read_running_row(entry: object) -> Running | None:
 def _document(document_id: object, entity: object, module: object) -> tuple[str, int] | None:
     """The third element names type and id; module and class must agree where they are told."""
     last = document_id[-1] if isinstance(document_id, list) and document_id else document_id
-    found = _DOCUMENT.match(last) if isinstance(last, str) else None
+    found = _DOCUMENT.fullmatch(last) if isinstance(last, str) else None
     if found is None or module not in (None, "", "crm"):
         return None
     kind = found[1].lower()
