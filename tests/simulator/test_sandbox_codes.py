@@ -183,9 +183,9 @@ def test_numbers_beyond_all_bounds_start_nothing(open_portal, number):
 def test_too_large_bodies_and_headers_are_refused(open_portal):
     talk = open_portal({"limits": {"body_bytes": 1000, "header_bytes": 2000}})
     got, how = talk.raw(b"POST /v1/workflows/start HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", timeout=3)
-    assert (got.split(b"\r\n")[0], how) == (b"HTTP/1.1 413 Request Entity Too Large", "fin")
+    assert (got.split(b" ")[1], how) == (b"413", "fin")  # the phrase is the Python version's own
     got, how = talk.raw(b"GET /v1/me HTTP/1.1\r\nX-Long: " + b"a" * 2000 + b"\r\n\r\n", timeout=3)
-    assert (got.split(b"\r\n")[0], how) == (b"HTTP/1.1 431 Request Header Fields Too Large", "fin")
+    assert (got.split(b" ")[1], how) == (b"431", "fin")
     chunked = b"POST /v1/me HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n" + b"a" * 0xFFF
     assert talk.raw(chunked, timeout=3)[0].startswith(b"HTTP/1.1 413 ")
     assert [line["code"] for line in talk.lines("answer")] == ["BODY_TOO_LARGE", "HEADERS_TOO_LARGE", "BODY_TOO_LARGE"]
