@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -87,6 +87,9 @@ def detect(raw: bytes, path: Path, *, encoding: str | None, delimiter: str | Non
 def records(raw: bytes, dialect: Dialect, path: Path) -> Iterator[Record]:
     """Yield the records of a CSV file, blank ones too. Raises ``SheetError`` for a quote that never closes."""
     stream = io.TextIOWrapper(io.BytesIO(raw[len(dialect.bom) :] if dialect.bom else raw), dialect.encoding, newline="")
+    if b'"' not in raw:
+        yield from _unquoted(stream, dialect, path)
+        return
     lines = _Lines(stream)
     if dialect.sep:
         next(lines)
@@ -107,6 +110,22 @@ def records(raw: bytes, dialect: Dialect, path: Path) -> Iterator[Record]:
         if cells > MAX_CELLS:
             raise SheetError(f"{path} has more than {MAX_CELLS:,} cells; split it into several files")
         yield Record(number, line, fields, misquoted)
+
+
+def _unquoted(stream: io.TextIOWrapper, dialect: Dialect, path: Path) -> Iterator[Record]:
+    """Yield the records of a file without any quote: each line is one, and nothing can be misquoted."""
+    skipped = 1 if dialect.sep else 0
+    lines = chain((line.lstrip("\ufeff") for line in islice(stream, 1)), stream)  # as ``_Lines`` does with a second BOM
+    reader = csv.reader(islice(lines, skipped, None), delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
+    cells = number = 0
+    try:
+        for number, fields in enumerate(reader, 1):
+            cells += len(fields)
+            if cells > MAX_CELLS:
+                raise SheetError(f"{path} has more than {MAX_CELLS:,} cells; split it into several files")
+            yield Record(number, number + skipped, fields)
+    except csv.Error as error:
+        raise SheetError(f"{path}, line {number + 1 + skipped}: {error}; mend that line, or export the file again") from error
 
 
 class _Lines:

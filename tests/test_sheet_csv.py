@@ -195,3 +195,18 @@ def test_any_bytes_are_records_or_a_clear_refusal(raw: bytes) -> None:
     except SheetError as error:
         found = [[str(error)]]
     assert all(isinstance(cell, str) for fields in found for cell in fields)
+
+
+@given(
+    rows=st.lists(st.lists(st.text(alphabet="aЖ1 ,'=", max_size=4), min_size=1, max_size=4), min_size=2, max_size=6),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    start=st.sampled_from(["", "\ufeff", "sep=;\n"]),
+)
+def test_a_file_without_quotes_is_read_as_one_with_quotes_is(tmp_path_factory, rows, end, start):
+    path = tmp_path_factory.mktemp("csv") / "x.csv"
+    text = start + "ID;b\n" + end.join(";".join(row) for row in rows) + end
+    dialect = detect(text.encode(), path, encoding="utf-8", delimiter=";", known=lambda _: False)
+    plain = list(records(text.encode(), dialect, path))
+    quoted = list(records((text + '"end"' + end).encode(), dialect, path))
+    assert plain == quoted[: len(plain)]
+    assert [record.fields for record in quoted[len(plain) :]] == [["end"]]
