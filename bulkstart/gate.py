@@ -29,7 +29,7 @@ class Gate:
         self._deadline = deadline
         self._last_success = self._unreachable_since = math.inf
         self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._waiters: set[asyncio.Future[None]] = set()
 
     @staticmethod
     def now() -> float:
@@ -43,7 +43,7 @@ class Gate:
     def drain(self, stop: Stop) -> None:
         """Let nothing more leave. The first reason stays."""
         self.stop = self.stop or stop
-        self._changed.set()
+        self._wake()
 
     async def slot(self) -> int | None:
         """Wait until one more row may leave, and give its ticket; ``None`` where the run stops first."""
@@ -65,7 +65,7 @@ class Gate:
     def back(self) -> None:
         """A row is off the wire again."""
         self.on_wire -= 1
-        self._changed.set()
+        self._wake()
 
     def connected(self) -> None:
         """A call reached the portal."""
@@ -97,11 +97,25 @@ class Gate:
         wanted = math.ceil(self.throttle.state(self.now()).rate * slow * 1.25) + 1
         return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted))
 
+    def _wake(self) -> None:
+        """Something changed: whoever waits looks again."""
+        for waiter in self._waiters:
+            _release(waiter)
+
     async def _pause(self, until: float) -> None:
-        """Wait until ``until``, or until something changes."""
-        left = until - self.now()
-        self._changed.clear()
+        """Wait until ``until``, or until something changes. It is heard of from this line on: no change is ever missed."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiters.add(waiter)
+        timer = None if math.isinf(until) else loop.call_at(until, _release, waiter)
         try:
-            await asyncio.wait_for(self._changed.wait(), None if math.isinf(left) else max(0.0, left))
-        except TimeoutError:
-            return
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+            if timer is not None:
+                timer.cancel()
+
+
+def _release(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)

@@ -258,3 +258,21 @@ def test_one_connection_and_a_new_beginning_start_the_five_minutes_anew(anew):
         assert gate.stop is None
 
     within(work)
+
+
+def test_a_change_is_heard_by_all_who_wait_even_in_the_turn_in_which_they_begin():
+    """A sleeper that begins to wait may not swallow the change that another one waits for: seen as a stall of half an hour."""
+
+    async def go():
+        gate = Gate(Throttle(Limits(1000, 1000), 0.0), max_unknown=1)
+        gate.begin()
+        assert await gate.slot() is not None
+        second = asyncio.ensure_future(gate.slot())
+        await asyncio.sleep(0)  # it waits now, in its first turn
+        gate.back()
+        sleeper = asyncio.ensure_future(gate.sleep(5))
+        await sleeper
+        assert second.done()
+        return gate.now()
+
+    assert run(go()) < 6
