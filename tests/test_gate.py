@@ -267,10 +267,12 @@ def test_a_change_is_heard_by_all_who_wait_even_in_the_turn_in_which_they_begin(
         gate = Gate(Throttle(Limits(1000, 1000), 0.0), max_unknown=1)
         gate.begin()
         assert await gate.slot() is not None
-        second = asyncio.ensure_future(gate.slot())
-        await asyncio.sleep(0)  # it waits now, in its first turn
-        gate.back()
-        sleeper = asyncio.ensure_future(gate.sleep(5))
+
+        async def back():
+            gate.back()
+
+        # all three in one turn of the loop: one begins to wait, the change comes, another begins to wait
+        second, _, sleeper = (asyncio.ensure_future(work) for work in (gate.slot(), back(), gate.sleep(5)))
         await sleeper
         assert second.done()
         return gate.now()
