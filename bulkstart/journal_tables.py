@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ from bulkstart.errors import JournalError
 
 VERSION = 1
 """Version of the tables; a journal with a higher one was written by a newer program and is left alone."""
+
+_WAIT = 30.0
+"""Seconds to wait for another process that writes."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -68,7 +72,7 @@ def open_database(path: Path) -> sqlite3.Connection:
     """Open the journal, making it where it is not there. Raises ``JournalError``."""
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
         try:
             _prepare(db, path)
         except BaseException:
@@ -78,7 +82,24 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("PRAGMA user_version").fetchone()[0]
+    db.execute("BEGIN")  # one look: another process may be making this very file
+    found = _version(db, path)
+    db.execute("COMMIT")
+    _write_ahead(db)
+    db.execute("PRAGMA synchronous=FULL")
+    if found < VERSION:
+        db.execute("BEGIN IMMEDIATE")
+        if _version(db, path) < VERSION:
+            for statement in _TABLES.split(";\n"):
+                db.execute(statement)
+            db.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
+            db.execute(f"PRAGMA user_version={VERSION}")
+        db.execute("COMMIT")
+
+
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    """The version of the tables, 0 in an empty file. Raises ``JournalError`` for a file that is not this program's to use."""
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
     tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     if (found == 0 and tables) or (found == VERSION and not {"starts", "run_rows"} <= tables):
         raise JournalError(f"{path} is another program's database, not a bulkstart journal: choose another file with --journal")
@@ -86,12 +107,18 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
         raise JournalError(
             f"the journal {path} was written by a newer bulkstart (version {found}): update this program, or use --journal"
         )
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute("PRAGMA synchronous=FULL")
-    if found < VERSION:
-        db.execute("BEGIN IMMEDIATE")
-        for statement in _TABLES.split(";\n"):
-            db.execute(statement)
-        db.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
-        db.execute(f"PRAGMA user_version={VERSION}")
-        db.execute("COMMIT")
+    return found
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Switch to WAL. SQLite does not wait where two processes switch at once (no busy handler is asked then), so this does."""
+    until = time.monotonic() + _WAIT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -13,6 +13,7 @@ import json
 import os
 import queue
 import re
+import select
 import shutil
 import subprocess
 import sys
@@ -743,6 +744,14 @@ def check_expectation(wanted: Json, answer: Json, results: Results, new: list[Js
         assert answer["portal"] == portal.address, f"{answer['portal']}, expected {portal.address}\n{why}"
 
 
+def await_late_commits(portal: Portal, step: Json) -> None:
+    """A portal may commit after its answer (``commit_after``), even after the tool has ended: give it ten seconds for that."""
+    groups = [group for choice in (step, *step.get("one_of", [])) for group in choice.get("rows", []) if group.get("commits")]
+    due, deadline = {ident for group in groups for ident in ids(group["entities"])}, time.monotonic() + 10
+    while due - {entry["entityId"] for entry in portal.ledger() if entry["kind"] == "commit"} and time.monotonic() < deadline:
+        select.select([], [], [], 0.05)
+
+
 def check_row(line: Line, ident: int, group: Json, commits: int, why: str) -> None:
     where = f"deal {ident}: {line.six}"
     assert line.six["startStatus"] in listed(group["status"]), f"{where}, expected {group['status']}\n{why}"
@@ -776,6 +785,7 @@ def test_a_foreign_scenario_ends_as_the_pages_say(path: Path, name: str, tmp_pat
             answer |= {"first": first, "why": f"{step['because']}\n{answer['told']}"}
             assert answer["results"], f"no results were written\n{answer['told']}"
             last = tmp_path / answer["results"]
+            await_late_commits(portal, step)
             new = portal.fresh()
             results = read_results(last, {})
             assert len(results.lines) == run["sheet"]["rows"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -69,3 +71,22 @@ def test_a_file_in_the_place_of_the_folder_is_said(tmp_path):
     with pytest.raises(JournalError, match="choose another file"):
         open_database(tmp_path / "folder" / "journal.sqlite")
     assert (tmp_path / "folder").read_text(encoding="utf-8") == "not a folder"
+
+
+def test_a_new_journal_is_made_once_however_many_open_it_at_once(tmp_path):
+    gate, salts = threading.Barrier(4), []
+
+    def opened(path):
+        gate.wait()
+        db = open_database(path)
+        salts.append(db.execute("SELECT value FROM meta WHERE name='salt'").fetchall())
+        db.close()
+
+    for number in range(40):
+        path = tmp_path / f"{number}.sqlite"
+        with ThreadPoolExecutor(4) as pool:
+            for done in [pool.submit(opened, path) for _ in range(4)]:
+                done.result()
+        assert len(salts) == 4
+        assert len({str(salt) for salt in salts}) == 1
+        salts.clear()
