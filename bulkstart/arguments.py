@@ -17,10 +17,13 @@ COMMANDS = {
     "check": "read and check a sheet only; sends no start",
     "templates": "list the portal's workflow templates",
     "runs": "list past runs of the journal",
+    "resume": "go on with a run that stopped: only rows that certainly did not start and were never refused",
+    "reconcile": "settle a run's rows in doubt by the portal's list of running workflows",
+    "undo": "terminate what a run started and still runs",
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
 _PROG = "bulkstart"
-LATER = ("new", "resume", "reconcile", "undo", "report", "doctor")
+LATER = ("new", "report", "doctor")
 """Commands that later versions will have: named, so that nobody looks for a file of that name."""
 _EXIT_CODES = """exit codes:
   0    every row started, had started before, or is planned
@@ -144,7 +147,7 @@ def _start_options(parser: argparse.ArgumentParser) -> None:
         "--reconcile",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="settle doubts when the run ends (not in this version)",
+        help="look up rows in doubt when the run ends (default: asked on a terminal, else the command is printed)",
     )
     group.add_argument("--deadline", type=float, metavar="SECONDS", help="stop taking new rows after this long")
     group.add_argument(
@@ -153,7 +156,73 @@ def _start_options(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long to wait for an answer before the row is in doubt (default: 130)",
     )
+    _settle_option(group)
     group.add_argument("--safe-csv", action="store_true", help="neutralise formula-like cells of your own columns in CSV results")
+
+
+def _settle_option(group: argparse._ArgumentGroup) -> None:  # argparse names no other type
+    group.add_argument(
+        "--settle",
+        type=_seconds,
+        metavar="SECONDS",
+        help="after the last send, before rows in doubt are looked up or sent again (default: 100)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:  # noqa: PLR2004  longer than any wait
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, 0 or more")
+    return value
+
+
+def _past_options(parser: argparse.ArgumentParser, command: str) -> None:
+    """What the commands about a past run take."""
+    if command == "undo":
+        parser.add_argument("run", metavar="RUN", help="the run, as bulkstart runs lists it")
+    else:
+        parser.add_argument(
+            "run", metavar="RUN", nargs="?", help="the run, as bulkstart runs lists it (default: the last one that has such rows)"
+        )
+    if command == "resume":
+        _sheet_options(parser)
+        _start_options(parser)
+        parser.add_argument(
+            "--release-doubts", action="store_true", help="send rows in doubt again too: what had started already runs twice"
+        )
+        for action in parser._actions:  # noqa: SLF001  a run keeps its own options: only what is given here counts
+            if action.dest not in ("run", "help", "yes", "output"):
+                action.default = argparse.SUPPRESS
+        return
+    group = parser.add_argument_group("this command")
+    if command == "reconcile":
+        _settle_option(group)
+        group.add_argument("-o", "--output", metavar="FILE", help="results file (default: the run's own)")
+        group.add_argument(
+            "--safe-csv", action="store_true", help="neutralise formula-like cells of your own columns in CSV results"
+        )
+        group.add_argument(
+            "--encoding", metavar="NAME", help="of a CSV sheet that was saved again since (default: as the run read it)"
+        )
+        group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV sheet that was saved again since")
+    else:
+        group.add_argument(
+            "--erase", action="store_true", help="abort the workflows and erase their data, instead of ending them"
+        )
+        group.add_argument("--dry-run", action="store_true", help="only count what runs")
+        group.add_argument(
+            "--yes", action="store_true", help="do not ask; without a terminal nothing is done unless this is given"
+        )
+    group.add_argument(
+        "--rate", type=float, metavar="R", help="the portal's limit in requests a second (default: as it states it)"
+    )
+    group.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
+    for action in parser._actions:  # noqa: SLF001  as above
+        if action.dest in ("rate", "burst", "encoding", "delimiter", "settle"):
+            action.default = argparse.SUPPRESS
 
 
 def _common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:
@@ -189,6 +258,8 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         _sheet_options(parser)
         if command == "start":
             _start_options(parser)
+    if command in ("resume", "reconcile", "undo"):
+        _past_options(parser, command)
     if command == "sandbox":
         parser.add_argument(
             "--port", type=int, default=8018, metavar="N", help="port on 127.0.0.1; 0 = any free one (default: 8018)"
@@ -242,12 +313,19 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
 
 def options_from(arguments: argparse.Namespace) -> Options:
     """The options of the main job as given. Raises ``UsageError``."""
+    known = set(Options.__dataclass_fields__)
+    return Options(**{name: value for name, value in given_of(arguments).items() if name in known})
+
+
+def given_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given, by the names of Python. Raises ``UsageError``."""
     given: dict[str, Any] = dict(vars(arguments))
     for name, option in (("columns", "--map"), ("values", "--set")):
-        pairs = given.get(name) or []
+        if name not in given:
+            continue
+        pairs = given[name] or []
         names = [pair[0] for pair in pairs]
         if twice := next((found for found in names if names.count(found) > 1), None):
             raise UsageError(f"{option} {twice}=… is given twice; give it once")
         given[name] = dict(pairs)
-    known = set(Options.__dataclass_fields__)
-    return Options(**{name: value for name, value in given.items() if name in known})
+    return given

@@ -13,14 +13,19 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any, TypeVar
-
-from bulkstart.ending import Finished
-from bulkstart.job import Job
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R", covariant=True)  # noqa: PLC0105  what comes of a job
 Asker = Callable[[str], bool]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Job(Protocol[R]):
+    """What can be conducted: a run, a reconciliation, an undo."""
+
+    async def run(self) -> R: ...
+    def interrupt(self) -> None: ...
 
 
 class Desk:
@@ -39,7 +44,7 @@ class Desk:
         self._replies.put(yes)
 
 
-def conduct(job: Job, desk: Desk | None = None, asker: Asker | None = None) -> Finished:
+def conduct(job: Job[R], desk: Desk | None = None, asker: Asker | None = None) -> R:
     """Run ``job`` to its end and return what came of it; raises what it raised."""
     desk = desk or Desk()
 
@@ -60,11 +65,11 @@ def conduct(job: Job, desk: Desk | None = None, asker: Asker | None = None) -> F
             thread.join()
             if kind == "failed":
                 raise value
-            finished: Finished = value
-            return finished
+            found: R = value
+            return found
 
 
-def _answer(job: Job, desk: Desk, asker: Asker | None, question: str) -> None:
+def _answer(job: Job[Any], desk: Desk, asker: Asker | None, question: str) -> None:
     """Ask in the calling thread; Ctrl-C or SIGTERM at the question is a "no" that interrupts."""
     yes = asker is None
     here = threading.current_thread() is threading.main_thread()
@@ -85,7 +90,7 @@ def _restore(before: Mapping[signal.Signals, Any]) -> None:
 
 
 @contextlib.contextmanager
-def draining(job: Job) -> Iterator[None]:
+def draining(job: Job[Any]) -> Iterator[None]:
     """SIGINT and SIGTERM drain the job for as long as the block lasts; only the main thread can be told of them."""
 
     def interrupt(_: int, __: FrameType | None) -> None:

@@ -58,10 +58,12 @@ class Runner:
     def __init__(
         self, gateway: Gateway, send: Send, recorder: Recorder, gate: Gate, settle: Settle, *,
         halts: Halts, lanes: Lanes | None = None, sweep: Sweep | None = None, chance: Callable[[], float] = random.random,
+        attempts: Mapping[int, int] | None = None,
     ) -> None:  # fmt: skip
         self.gate = gate
         self.tally = Tally()
-        self.attempts: dict[int, int] = {}
+        self.attempts: dict[int, int] = dict(attempts or {})
+        self._sent: set[int] = set()
         self._gateway, self._send, self._recorder, self._tell = gateway, send, recorder, settle
         self._halts, self._sweep, self._chance = halts, sweep, chance
         self._lanes = Lanes() if lanes is None else lanes
@@ -157,12 +159,12 @@ class Runner:
             if running is None or now - self._idle_since >= DOCUMENT_WAIT:
                 self._lanes.take()
                 for ready in self._lanes.given_up():
-                    await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "DOCUMENT_LIMIT", LIMIT_TEXT))
+                    await self._not_attempted(ready, "DOCUMENT_LIMIT", LIMIT_TEXT)
 
     def _fault(self, ready: Ready, error: Exception) -> None:
         """A fault of this program: the row is in doubt if it may have left, the run drains and ends with exit code 1."""
         text = inert(f"a fault of bulkstart, please report it: {type(error).__name__}: {error}")
-        if ready.position in self.attempts:
+        if ready.position in self._sent:
             self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "INTERNAL_FAULT", text, self.attempts[ready.position]))
         self.drain(Stop("RUN_STOPPED", text, 1))
 
@@ -198,8 +200,11 @@ class Runner:
                 return
             await self.gate.sleep(step.delay)
         gone = self._gone[ready.request.template_id]
-        outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", gone.code, gone.message, self.attempts.get(ready.position, 0))
-        await self._settled(None, outcome)
+        await self._not_attempted(ready, gone.code, gone.message)
+
+    async def _not_attempted(self, ready: Ready, code: str, message: str) -> None:
+        attempts = self.attempts.get(ready.position, 0)
+        await self._settled(None, ready.told(Outcome(ready.position, Status.NOT_ATTEMPTED, "", code, message, attempts)))
 
     async def _deferred(self, ready: Ready, verdict: Verdict, step: Again | Stop) -> None:
         """The row was not started, and stays eligible."""
@@ -218,7 +223,7 @@ class Runner:
             raise
         if not mine:
             text = "another run took this row in the meantime; look again when that run has ended"
-            await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "CLAIMED_BY_RUN", text))
+            await self._not_attempted(ready, "CLAIMED_BY_RUN", text)
             return None
         sent_at = time.time()
         return await self._exchange(ready, ticket), sent_at
@@ -227,12 +232,13 @@ class Runner:
         began = self.gate.now()
         attempts = self.attempts.get(ready.position, 0)
         self.attempts[ready.position] = attempts + 1
+        self._sent.add(ready.position)
         try:
             answer = await self._send(self._gateway.start_call([ready.request]))
         except asyncio.CancelledError:
             text = "the run was ended while this start was on the wire; it may have started"
             self._left_over.append(Note(ready.key, Event.LOSE, error_code="ABANDONED", error_message=text))
-            self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1))
+            self._tell(ready.told(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1)))
             raise
         now = self.gate.now()
         if isinstance(answer, Lost):
@@ -240,6 +246,7 @@ class Runner:
             self.gate.throttle.answered(ticket, now, lost=True, jitter=self._chance())
             if not answer.left:
                 self.attempts[ready.position] = attempts
+                self._sent.discard(ready.position)
                 self.gate.not_connected()
                 return verdict
         else:
@@ -288,6 +295,9 @@ class Runner:
             self._lanes.may_run(ready.request.document)
         if stop := self._halts.told(outcome):
             self.drain(stop)
+        outcome = ready.told(outcome)
+        if step.status is Status.STARTED:
+            note = replace(note, error_message=outcome.error_message)
         await self._settled(note, outcome)
 
     async def _settled(self, note: Note | None, outcome: Outcome) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from bulkstart.gateways.definitions import field_of
 
@@ -47,3 +48,12 @@ def _document(document_id: object, entity: object, module: object) -> tuple[str,
         return None
     kind = found[1].lower()
     return None if entity not in (None, "", _CLASSES[kind]) else (kind, int(found[2]))
+
+
+def moment(started: str) -> float | None:
+    """The Unix time of an ISO 8601 text with an offset; ``None`` for anything else: without an offset nobody knows when that was."""
+    try:
+        found = datetime.fromisoformat(started)
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found.timestamp()
