@@ -149,6 +149,11 @@ def _start_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="look up rows in doubt when the run ends (default: asked on a terminal, else the command is printed)",
     )
+    group.add_argument(
+        "--probe-running",
+        action="store_true",
+        help="a row whose entity runs the same template already is a problem (already-running)",
+    )
     group.add_argument("--deadline", type=float, metavar="SECONDS", help="stop taking new rows after this long")
     group.add_argument(
         "--timeout",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.ending import Begun
+from bulkstart.guards import without
 from bulkstart.journal import Journal
 from bulkstart.model import SheetSource
 from bulkstart.options import Options
@@ -56,6 +57,7 @@ class Claimant:
                 plan = self.resumed.narrowed(plan, sheet, view, time.time(), self.options.limit)
                 planned = {ready.position for ready in begun.plan.ready}  # what the person was not asked about is not sent
                 plan = replace(plan, ready=tuple(ready for ready in plan.ready if ready.position in planned))
+            plan = without(plan, begun.probed)
             begun = replace(begun, plan=plan, problems=problems_of(sheet, plan, self.options))
             if begun.problems and not self.options.skip_invalid:
                 raise LateProblemsError(begun)

@@ -42,12 +42,12 @@ def start(arguments: argparse.Namespace) -> int:
     outputs.check_folder(output)
     asks = _asks(arguments)
     desk = conduct.Desk()
-    console = Console(arguments, desk.ask)
+    console = Console(arguments, desk.ask, desk.session)
     with portal_of(arguments) as portal:
         frame = read(arguments, options.columns.values(), console)
         running = job.Job(frame, portal, options, console)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
-            finished = conduct.conduct(running, desk, _asker if asks else None)
+            finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
             ended = _Ended(arguments, finished, portal, options, sheet, output, console)
             ended.write()
             if ended.offer(asks=asks) and finished.run_id:
@@ -65,7 +65,7 @@ def resume(arguments: argparse.Namespace) -> int:
 
     asks = _asks(arguments)
     desk = conduct.Desk()
-    console = Console(arguments, desk.ask)
+    console = Console(arguments, desk.ask, desk.session)
     given = given_of(arguments)
     release = bool(given.get("release_doubts"))
     with portal_of(arguments) as portal:
@@ -74,7 +74,7 @@ def resume(arguments: argparse.Namespace) -> int:
         running = taken.resuming(portal, console, release=release, settle=given.get("settle"))
         with conduct.draining(running):
             _say(taken, console)
-            finished = conduct.conduct(running, desk, _asker if asks else None)
+            finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
             return _ended(arguments, taken, finished, portal, console).told()
 
 
@@ -126,6 +126,19 @@ def _asks(arguments: argparse.Namespace) -> bool:
 def _asker(question: str) -> bool:
     print(f"\n{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes", "д", "да")
+
+
+def _sessions() -> Callable[[str], str | None] | None:
+    """How a person is asked for a session: hidden, on a terminal only."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+
+    def ask(why: str) -> str | None:
+        from getpass import getpass  # noqa: PLC0415  beside its use
+
+        return getpass(f"\n{plain(why)}: ", sys.stderr).strip() or None
+
+    return ask
 
 
 @contextlib.contextmanager
@@ -239,7 +252,7 @@ class _Ended:
         """The command to type next."""
         from bulkstart.summary import next_step  # noqa: PLC0415  beside its use
 
-        if code == 6 and not any(
+        if code == 6 and not any(  # noqa: PLR2004  rows are left, but none for resume
             o.status is Status.NOT_ATTEMPTED and o.error_code not in ELSEWHERE for o in self.finished.outcomes
         ):
             code = 5 if self.finished.counts.get(Status.IN_DOUBT) else 0

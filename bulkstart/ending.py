@@ -37,6 +37,9 @@ class Begun:
     problems: tuple[Problem, ...]
     met: Met
     forecast: Forecast
+    probed: tuple[Problem, ...] = ()
+    """Rows whose entity runs the template already, where that was asked for."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def finished(
         "problems": [dataclasses.asdict(problem) for problem in begun.problems],
     }
     results.attrs |= {"portal": begun.met.identity, "forecast": begun.forecast.to_json()}
-    results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes]}
+    results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes, *begun.notes]}
     return Finished(
         results=results, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
         forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),

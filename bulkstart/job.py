@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,7 @@ from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHO
 from bulkstart.errors import JournalError, UsageError
 from bulkstart.forecast import Forecast, forecast
 from bulkstart.gate import Gate
+from bulkstart.guards import notes, running_problems, without
 from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
@@ -28,6 +31,7 @@ from bulkstart.portal import Portal
 from bulkstart.preflight import Met
 from bulkstart.question import Question, canary_text, release_text
 from bulkstart.recorder import Recorder
+from bulkstart.renewal import Renewal
 from bulkstart.resumed import Resumed
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
@@ -44,6 +48,8 @@ if TYPE_CHECKING:
 
 BASELINE_SECONDS = 10.0
 """Seconds to wait for a page of the running list before the first send."""
+
+EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
 
 Reader = Callable[[Met], Sheet]
 """How a frame becomes a checked sheet, once the portal is known."""
@@ -77,6 +83,8 @@ class Job(Work):
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
                 stop = self._before_sending(begun)
+                if stop is None and self._options.probe_running and begun.plan.ready:
+                    begun, stop = await self._probed(begun, line, met.throttle)
                 plan = begun.plan
                 if stop or self._options.dry_run or journal is None or not (plan.ready or plan.doubts or plan.crashed):
                     return self._ended(begun, stop)
@@ -99,7 +107,25 @@ class Job(Work):
         plan = plan_sheet(sheet, view, self._options, sandbox=sandbox, blocked=blocked)
         if self._resumed:
             plan = self._resumed.narrowed(plan, sheet, view, time.time(), self._options.limit)
-        return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, self._forecast(plan, met.limits))
+        cast = self._forecast(plan, met.limits)
+        used = {ready.request.template_id for ready in plan.ready}
+        known = [template for template in met.met.templates or () if template.id in used]
+        earlier = journal.templates_before(met.met.identity) if journal and met.met.identity and not past else {}
+        told = tuple(notes(met.met.me, known, earlier, now=time.time(), seconds=cast.seconds)) if plan.ready else ()
+        for note in told:
+            self._front.say(note)
+        return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast, notes=told)
+
+    async def _probed(self, begun: Begun, line: Transport, throttle: Throttle) -> tuple[Begun, Stop | None]:
+        """``begun`` without rows whose entity runs the same template already."""
+        found = await sweep(self._portal, line.send, throttle)
+        if isinstance(found, Unread):
+            text = f"--probe-running: the list of running workflows cannot be read ({found.code})"
+            return begun, Stop(found.code, text, found.denied.exit_code if found.denied else 6)
+        probed = running_problems(begun.plan, found.running.values())
+        plan = without(begun.plan, probed)
+        begun = replace(begun, plan=plan, problems=problems_of(begun.sheet, plan, self._options), probed=probed)
+        return begun, self._before_sending(begun)
 
     def _look(self, sheet: Sheet, met: Met, journal: Journal | None) -> View:
         if journal is None or met.identity is None:
@@ -168,6 +194,7 @@ class Job(Work):
                 lanes=Lanes(options.per_document),
                 sweep=partial(self._count, line, met.throttle),
                 attempts=self._resumed.attempts(begun.sheet) if self._resumed else None,
+                renewal=Renewal(partial(self._renew, line)) if self._portal.has_session else None,
             )
             if self._interrupted:
                 runner.drain(INTERRUPTED)
@@ -223,6 +250,14 @@ class Job(Work):
             )
             return None
         return found
+
+    async def _renew(self, line: Transport) -> bool:
+        """Ask for a new session, while what is on the wire goes on."""
+        session = await asyncio.get_running_loop().run_in_executor(None, self._front.session, EXPIRED_TEXT)
+        headers = self._portal.renewed_headers(session) if session else None
+        if headers:
+            line.renew(headers)
+        return headers is not None
 
     async def _count(self, line: Transport, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
         found = await sweep(self._portal, line.send, throttle)

@@ -16,9 +16,9 @@ from typing import Any
 
 from bulkstart.evidence import Doubtful
 from bulkstart.journal_look import Alive, Look, past_runs
-from bulkstart.journal_past import PastRun, doubts_of, past_run, runs_with, started_by
+from bulkstart.journal_past import PastRun, doubts_of, past_run, runs_with, started_by, templates_before
 from bulkstart.journal_tables import VERSION, open_database, told
-from bulkstart.journal_view import Note, View
+from bulkstart.journal_view import Before, Note, View
 from bulkstart.journal_write import Claim, apply, credit, settle, who
 from bulkstart.locks import RunLock
 from bulkstart.model import Outcome, StartRequest
@@ -92,6 +92,11 @@ class Journal:
         """One past run with all its rows, or ``None`` where there is none of this id."""
         with self._transaction() as db:
             return past_run(db, run_id, Alive(self.path))
+
+    def templates_before(self, portal: str) -> dict[int, Before]:
+        """What the last run of each template on a portal saw of it."""
+        with told(self.path):
+            return templates_before(self._db, portal)
 
     def runs_with(self, portal: str, rows: str) -> list[str]:
         """Runs of a portal that have rows of a kind (``journal_past.TO_RESUME``, …; ``""``: all) and are not running, newest first."""

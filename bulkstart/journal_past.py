@@ -10,6 +10,7 @@ from typing import Any
 
 from bulkstart.evidence import Doubtful, Sent
 from bulkstart.journal_look import Alive
+from bulkstart.journal_view import Before
 from bulkstart.model import Outcome, StartRequest, Status
 from bulkstart.states import Event
 
@@ -140,3 +141,12 @@ def started_by(db: sqlite3.Connection, run_id: str) -> dict[str, tuple[str, int]
     """The workflows that a run started, with their documents: (entity type, entity id)."""
     query = "SELECT workflow_id, entity_type, entity_id FROM starts WHERE run_id=? AND state='started' AND workflow_id <> ''"
     return {workflow_id: (kind, number) for workflow_id, kind, number in db.execute(query, (run_id,))}
+
+
+def templates_before(db: sqlite3.Connection, portal: str) -> dict[int, Before]:
+    """What the last run of each template on a portal saw of it."""
+    found: dict[int, Before] = {}
+    for run_id, settings in db.execute("SELECT id, settings FROM runs WHERE portal=? ORDER BY started_at, id", (portal,)):
+        for number, modified in json.loads(settings).get("modified", {}).items():
+            found[int(number)] = Before(run_id, modified)
+    return found

@@ -35,6 +35,7 @@ class StartOptions(TypedDict, total=False):
     halt_percent: float
     per_document: int
     reconcile: bool | None
+    probe_running: bool
     campaign: str
     allow_changed: bool
     journal: str | os.PathLike[str] | None
@@ -79,6 +80,7 @@ class Options:
     halt_percent: float = 20.0
     per_document: int = 2
     reconcile: bool | None = None
+    probe_running: bool = False
     campaign: str = ""
     allow_changed: bool = False
     journal: str | os.PathLike[str] | None = None

@@ -23,6 +23,7 @@ from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
+from bulkstart.renewal import EXPIRED, Renewal
 from bulkstart.retry import Again, Final, Stop, decide, lost_verdict
 from bulkstart.states import Event
 
@@ -58,14 +59,14 @@ class Runner:
     def __init__(
         self, gateway: Gateway, send: Send, recorder: Recorder, gate: Gate, settle: Settle, *,
         halts: Halts, lanes: Lanes | None = None, sweep: Sweep | None = None, chance: Callable[[], float] = random.random,
-        attempts: Mapping[int, int] | None = None,
+        attempts: Mapping[int, int] | None = None, renewal: Renewal | None = None,
     ) -> None:  # fmt: skip
         self.gate = gate
         self.tally = Tally()
         self.attempts: dict[int, int] = dict(attempts or {})
         self._sent: set[int] = set()
         self._gateway, self._send, self._recorder, self._tell = gateway, send, recorder, settle
-        self._halts, self._sweep, self._chance = halts, sweep, chance
+        self._halts, self._sweep, self._chance, self._renewal = halts, sweep, chance, renewal
         self._lanes = Lanes() if lanes is None else lanes
         self._sweeping = asyncio.Lock()
         self._swept, self._idle_since = -math.inf, math.inf
@@ -172,6 +173,9 @@ class Runner:
         """One row, again and again until it is settled or the run stops."""
         unsent, others = 0, self.tally.connected
         while ready.request.template_id not in self._gone:
+            if self._renewal:
+                await self._renewal.idle()
+            session = self._renewal.generation if self._renewal else 0
             if (ticket := await self.gate.slot()) is None:
                 return
             try:  # the row is off the wire when what became of it is on disk: a crash costs no more doubts than that
@@ -197,6 +201,9 @@ class Runner:
             finally:
                 self.gate.back()
             if isinstance(step, Stop):
+                if step.code == EXPIRED and self._renewal and self.stop is None and await self._renewal.renewed(session):
+                    continue
+                self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
                 return
             await self.gate.sleep(step.delay)
         gone = self._gone[ready.request.template_id]
@@ -208,7 +215,7 @@ class Runner:
 
     async def _deferred(self, ready: Ready, verdict: Verdict, step: Again | Stop) -> None:
         """The row was not started, and stays eligible."""
-        if isinstance(step, Stop):
+        if isinstance(step, Stop) and not (step.code == EXPIRED and self._renewal):
             self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
         if isinstance(verdict, Busy) and verdict.throttled:
             self._asked_to_wait[ready.position] = verdict

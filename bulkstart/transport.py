@@ -58,6 +58,7 @@ class Transport:
     ) -> None:
         guard_logs()
         self._base = base
+        self._renewed: Mapping[str, Secret] = {}
         self._timeout = timeout
         limits = httpx.Limits(
             max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_SECONDS
@@ -80,6 +81,11 @@ class Transport:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._client.aclose()
+
+    def renew(self, headers: Mapping[str, Secret]) -> None:
+        """Use other credentials from the next call on."""
+        self._renewed = headers  # a secret is hidden from logs for as long as it lives
+        self._client.headers.update({name: value.reveal() for name, value in headers.items()})
 
     async def send(self, call: HttpCall, *, within: float | None = None) -> Answer | Lost:
         """The answer, or why there is none; ``within`` seconds, at most the line's own. Raises nothing but cancellation."""

@@ -23,6 +23,7 @@ class Me:
     user: str = ""
     scopes: tuple[str, ...] | None = None
     expires_at: float | None = None
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,7 @@ class Vibecode:
             rate=_rate(limit.get("requestsPerSecond")) if isinstance(limit, dict) else None,
             user=_text(found.get("user")),
             scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else None,
+            read_only=found.get("readOnly") is True,
             expires_at=moment(_text(found.get("expiresAt"))),
         )
 
