@@ -36,13 +36,14 @@ class LateProblemsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims: a run on a portal with its options; ``resumed``: a past run that goes on."""
+    """Who claims: a run on a portal with its options; ``resumed``: a past run that goes on; ``whole_file``: the frame is its file."""
 
     run_id: str
     frame: pd.DataFrame
     portal: Portal
     options: Options
     resumed: Resumed | None = None
+    whole_file: bool = False
 
     def claim(self, begun: Begun, journal: Journal, before: Sweep | None) -> Begun:
         """Look once more, and take the rows that are still to be sent; ``before``: what runs on the portal now.
@@ -87,6 +88,7 @@ class Claimant:
         path = ""
         if isinstance(source, SheetSource):
             path = os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace")
+            kept["whole_file"] = self.whole_file
             kept |= {name: getattr(source, name) for name in ("tab", "header_row", "encoding", "delimiter")}
         return {
             "id": self.run_id,

@@ -45,7 +45,7 @@ def start(arguments: argparse.Namespace) -> int:
     console = Console(arguments, desk.ask, desk.session)
     with portal_of(arguments) as portal:
         frame = read(arguments, options.columns.values(), console)
-        running = job.Job(frame, portal, options, console)
+        running = job.Job(frame, portal, options, console, whole_file=True)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
             finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
             ended = _Ended(arguments, finished, portal, options, sheet, output, console)
@@ -207,14 +207,20 @@ class _Ended:
                     self.finished.results, goal, source=self._sheet, safe_csv=safe_csv, known=known
                 )
             except (OSError, BulkstartError) as error:
-                self._console.say(f"the results could not be written to {goal}: {error}")
+                self._console.warn(f"the results could not be written to {goal}: {error}")
                 continue
             for note in notes:
                 self._console.say(note)
             self._written = written
             api.remember_results(self.finished, self._portal, self._options, written)
             return
-        self._console.say("the journal has every id: run the same sheet again to write them")
+        labels = self.finished.results.index.tolist()
+        for outcome in self.finished.outcomes:
+            if outcome.workflow_id:
+                self._console.warn(f"  row {labels[outcome.position]}: {outcome.status} {outcome.workflow_id}")
+        self._console.warn(
+            "keep these lines; the journal has the ids as far as the disk took them: make room, then run the same sheet again"
+        )
 
     def offer(self, *, asks: bool) -> bool:
         """Whether doubts are to be looked up now: as the options say, else as the person says."""

@@ -35,6 +35,10 @@ class Console:
         if not self._quiet:
             print(plain(text), file=self._stream, flush=True)
 
+    def warn(self, text: str, /) -> None:
+        """One line, also under ``--quiet``: something would be lost by not saying it."""
+        print(plain(text), file=self._stream, flush=True)
+
     def ask(self, question: str, /) -> bool:
         """Ask the person, by way of the calling thread."""
         return self._ask(question)

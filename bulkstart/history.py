@@ -91,10 +91,11 @@ def take_up(
     source = Path(past.sheet) if past.sheet else None
     if frame is not None:
         return Taken(past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source)
-    if source is not None and source.exists():
+    if source is not None and source.exists() and past.settings.get("whole_file"):
         frame = _read(past, source, given)
         return Taken(past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source)
-    note = f"the sheet {past.sheet} is gone: going on with what the journal holds of run {past.run_id}"
+    gone = "is gone" if past.settings.get("whole_file") else "was changed in Python before the run"
+    note = f"the sheet {past.sheet} {gone}: going on with what the journal holds of run {past.run_id}"
     return Taken(
         past,
         frame_of([(row.label, row.request) for row in past.rows]),

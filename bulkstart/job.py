@@ -59,14 +59,15 @@ class Job(Work):
     """One sheet on one portal. An interrupt drains: no more rows are taken, those on the wire finish; a second one abandons them.
 
     ``resumed``: a past run that goes on under its own id; ``reader``: how its rows are read where the sheet is gone.
+    ``whole_file``: the frame is its file, row for row, so that the file can be read again in its place.
     """
 
     def __init__(
         self, frame: pd.DataFrame, portal: Portal, options: Options, front: Front | None = None, *,
-        resumed: Resumed | None = None, reader: Reader | None = None,
+        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
-        self._frame, self._resumed = frame, resumed
+        self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
         self._reader = reader or partial(check_sheet, frame, options, loopback=portal.loopback)
         self._runner: Runner | None = None
 
@@ -165,7 +166,7 @@ class Job(Work):
 
     async def _start(self, begun: Begun, journal: Journal, line: Transport, met: Meeting) -> Finished:
         run_id = self._resumed.past.run_id if self._resumed else new_run_id()
-        claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed)
+        claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file)
         before = await self._before(begun, line, met.throttle)
         try:
             begun = claimant.claim(begun, journal, before)

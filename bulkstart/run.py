@@ -68,19 +68,25 @@ class Run:
         }
         return frame
 
-    def resume(self, *, release_doubts: bool = False, **options: Unpack[CallOptions]) -> pd.DataFrame:
+    def resume(
+        self, frame: pd.DataFrame | None = None, *, release_doubts: bool = False, **options: Unpack[CallOptions]
+    ) -> pd.DataFrame:
         """Go on with rows that certainly did not start and were never refused; with ``release_doubts`` with rows in doubt too.
 
-        Returns the results frame of the run's sheet, like ``start``. ``settle``: seconds since a doubtful send before it may be sent again.
+        ``frame``: the rows to look for, by default those of the run. Returns the results frame, like ``start``. ``settle``: seconds since a
+        doubtful send before it may be sent again.
         """
         portal = self._chosen()
-        taken = take_up(self.run_id, portal, self._given(options))
+        taken = take_up(self.run_id, portal, self._given(options), frame=frame)
         return conduct(taken.resuming(portal, None, release=release_doubts, settle=options.get("settle"))).results
 
-    def reconcile(self, **options: Unpack[CallOptions]) -> pd.DataFrame:
-        """Settle doubts by the portal's list of running workflows, ``settle`` seconds after the last send; returns the results frame."""
+    def reconcile(self, frame: pd.DataFrame | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
+        """Settle doubts by the portal's list of running workflows, ``settle`` seconds after the last send.
+
+        ``frame``: the rows to tell of, by default those of the run. Returns the results frame, like ``start``.
+        """
         portal = self._chosen()
-        taken = take_up(self.run_id, portal, self._given(options))
+        taken = take_up(self.run_id, portal, self._given(options), frame=frame)
         return conduct(taken.reconciling(portal, None, settle=options.get("settle"))).results
 
     def undo(self, *, erase: bool = False, **options: Unpack[CallOptions]) -> dict[str, int]:
