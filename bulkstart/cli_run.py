@@ -50,12 +50,7 @@ def start(arguments: argparse.Namespace) -> int:
             finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
             ended = _Ended(arguments, finished, portal, options, sheet, output, console)
             ended.write()
-            if ended.offer(asks=asks) and finished.run_id:
-                taken = ended.take_up(frame)
-                looking = taken.reconciling(portal, console, settle=arguments.settle)
-                with conduct.draining(looking):
-                    ended.finished = conduct.conduct(looking, desk, None)
-                ended.write()
+            ended.settle(frame, asks=asks)
             return ended.told()
 
 
@@ -75,7 +70,9 @@ def resume(arguments: argparse.Namespace) -> int:
         with conduct.draining(running):
             _say(taken, console)
             finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
-            return _ended(arguments, taken, finished, portal, console).told()
+            ended = _ended(arguments, taken, finished, portal, console)
+            ended.settle(taken.frame if taken.source else None, asks=asks)
+            return ended.told()
 
 
 def reconcile(arguments: argparse.Namespace) -> int:
@@ -193,7 +190,7 @@ class _Ended:
         self._arguments, self._portal, self._options, self._console = arguments, portal, options, console
         self._sheet, self._output = sheet, output
         self._written: Path | None = None
-        self._shown = False
+        self._looked = False
 
     def write(self) -> None:
         """Write the results where they belong, else in the working directory. A failure is said, and loses nothing: the journal has every id."""
@@ -222,8 +219,25 @@ class _Ended:
             "keep these lines; the journal has the ids as far as the disk took them: make room, then run the same sheet again"
         )
 
-    def offer(self, *, asks: bool) -> bool:
-        """Whether doubts are to be looked up now: as the options say, else as the person says."""
+    def settle(self, frame: pd.DataFrame | None, *, asks: bool) -> None:
+        """Look doubts up now, where the options or the person say so, and write the results once more."""
+        from bulkstart import conduct, history  # noqa: PLC0415  lazy: pandas
+
+        if not self.finished.run_id or not self._wanted(asks=asks):
+            return
+        given = {} if self._options.journal is None else {"journal": self._options.journal}
+        taken = history.take_up(self.finished.run_id, self._portal, given, frame=frame)
+        looking = taken.reconciling(self._portal, self._console, settle=self._settle)
+        with conduct.draining(looking):
+            self.finished = conduct.conduct(looking)
+        self._looked = True
+        self.write()
+
+    @property
+    def _settle(self) -> float | None:
+        return getattr(self._arguments, "settle", None)
+
+    def _wanted(self, *, asks: bool) -> bool:
         doubts = self.finished.counts.get("in_doubt", 0)
         if not doubts or self._options.dry_run or self.finished.exit_code in (1, 7, 130):
             return False
@@ -231,16 +245,9 @@ class _Ended:
             return bool(self._options.reconcile)
         if not self._arguments.json:
             self._show(None)
-        wait = self._portal.gateway.settle if self._arguments.settle is None else self._arguments.settle
+        wait = self._portal.gateway.settle if self._settle is None else self._settle
         rows = f"{doubts:,} row{'' if doubts == 1 else 's'} in doubt"
         return _asker(f"{rows}. Look them up in the list of running workflows now (it waits up to {wait:.0f} s)?")
-
-    def take_up(self, frame: pd.DataFrame) -> Taken:
-        """The run that has just ended, to be reconciled."""
-        from bulkstart.history import take_up  # noqa: PLC0415  lazy: pandas
-
-        given = {} if self._options.journal is None else {"journal": self._options.journal}
-        return take_up(self.finished.run_id, self._portal, given, frame=frame)
 
     def told(self, *, looked: bool = False) -> int:
         """Tell the person, and give the exit code."""
@@ -248,7 +255,7 @@ class _Ended:
         if self._arguments.json:
             print_json(code, self.finished, self._written, entries(self.finished.problems))
         else:
-            self._show(self._next(code, looked=looked))
+            self._show(self._next(code, looked=looked or self._looked))
         return code
 
     def _show(self, command: str | None) -> None:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,38 +67,35 @@ def weigh(
         if workflow.document is not None and workflow.workflow_id not in credited:
             by_place.setdefault((workflow.template_id, workflow.document), []).append(workflow)
     fitting = {
-        doubt.key: tuple(w.workflow_id for w in by_place.get((doubt.template_id, doubt.document), ()) if _fits(w, doubt, late))
+        doubt.key: [w for w in by_place.get((doubt.template_id, doubt.document), ()) if _fits(w, doubt.sends, late)]
         for doubt in doubts
     }
-    claims: dict[str, int] = {}
-    for candidates in fitting.values():
-        for workflow_id in candidates:
-            claims[workflow_id] = claims.get(workflow_id, 0) + 1
-    return {doubt.key: _found(doubt, fitting[doubt.key], claims) for doubt in doubts if doubt.ours}
+    claims = Counter(workflow.workflow_id for candidates in fitting.values() for workflow in candidates)
+    return {doubt.key: _found(doubt, fitting[doubt.key], claims, late) for doubt in doubts if doubt.ours}
 
 
-def _fits(workflow: Running, doubt: Doubtful, late: float) -> bool:
+def _fits(workflow: Running, sends: Iterable[Sent], late: float) -> bool:
+    """Whether a workflow may have come of one of these requests; where it is not known what ran before, anything may."""
     began = moment(workflow.started)
     return began is not None and any(
-        sent.baseline is not None
-        and workflow.workflow_id not in sent.baseline
-        and -EARLY <= began - (sent.at + sent.clock_offset) <= late
-        for sent in doubt.sends
+        workflow.workflow_id not in (sent.baseline or ()) and -EARLY <= began - (sent.at + sent.clock_offset) <= late
+        for sent in sends
     )
 
 
-def _found(doubt: Doubtful, candidates: tuple[str, ...], claims: Mapping[str, int]) -> Found:
-    entity = f"{doubt.document[0]} {doubt.document[1]}"
-    if len(candidates) == 1 and claims[candidates[0]] == 1:
-        return Found(candidates[0], candidates)
-    if len(candidates) > 1:
-        listed = ", ".join(candidates)
-        why = f"suspected duplicate: {len(candidates)} workflows of template {doubt.template_id} that could be this start run on {entity} ({listed})"
-        return Found("", candidates, f"{why}; open {entity} and stop what should not run")
-    if candidates:
-        why = f"workflow {candidates[0]} runs on {entity} and may be this row's or another row's start"
-        return Found("", candidates, f"{why}; open {entity} and compare")
-    if not any(sent.baseline is not None for sent in doubt.sends):
+def _found(doubt: Doubtful, candidates: Sequence[Running], claims: Mapping[str, int], late: float) -> Found:
+    entity, ids = f"{doubt.document[0]} {doubt.document[1]}", tuple(workflow.workflow_id for workflow in candidates)
+    known = [sent for sent in doubt.sends if sent.baseline is not None]
+    if not known:
         why = "what ran before it was sent is not known, so that no running workflow can be told to be its own"
         return Found(why=f"{why}; open {entity} and look")
+    if len(ids) > 1:
+        listed = ", ".join(ids)
+        why = f"suspected duplicate: {len(ids)} workflows of template {doubt.template_id} that could be this start run on {entity} ({listed})"
+        return Found("", ids, f"{why}; open {entity} and stop what should not run")
+    if ids and claims[ids[0]] == 1 and _fits(candidates[0], known, late):
+        return Found(ids[0], ids)
+    if ids:
+        why = f"workflow {ids[0]} runs on {entity} and may be this row's or another's start"
+        return Found("", ids, f"{why}; open {entity} and compare")
     return Found(why=f"not in the running list: it may have run and finished, or never have started; open {entity} and look")

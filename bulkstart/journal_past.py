@@ -14,6 +14,8 @@ from bulkstart.journal_view import Before
 from bulkstart.model import Outcome, StartRequest, Status
 from bulkstart.states import Event
 
+NEVER_LEFT = frozenset({"CONNECT_FAILED", "CONNECT_TIMEOUT", "PROXY_REFUSED", "TLS_CERTIFICATE", "REQUEST_NOT_BUILT"})
+"""Reasons of requests of which no byte left this machine (``transport``)."""
 _OPEN = "starts.key IS NULL OR (starts.state IN ('new', 'deferred') AND NOT starts.doubted)"
 _DOUBTFUL = "starts.state IN ('in_doubt', 'sending') OR (starts.state='deferred' AND starts.doubted)"
 TO_RESUME = f"run_rows.key <> '' AND run_rows.status IN ('', 'not_attempted', 'gave_up') AND ({_OPEN})"
@@ -67,15 +69,23 @@ def past_run(db: sqlite3.Connection, run_id: str, alive: Alive) -> PastRun | Non
 def _rows(db: sqlite3.Connection, run_id: str) -> Iterator[PastRow]:
     """The rows in the order of the sheet; one whose run died before it could tell counts the requests that it may have sent."""
     query = """SELECT position, label, key, run_rows.status, run_rows.workflow_id, run_rows.error_code, run_rows.error_message,
-                      attempts, run_rows.started_at, template_id, entity_type, entity_id, parameters,
-                      CASE WHEN status <> '' THEN 0 ELSE
-                        (SELECT COUNT(*) FROM events WHERE events.key=run_rows.key AND events.run_id=run_rows.run_id AND event='send') END
+                      attempts, run_rows.started_at, template_id, entity_type, entity_id, parameters, sent_at
                FROM run_rows LEFT JOIN starts USING (key) WHERE run_rows.run_id=? ORDER BY position"""
-    for position, label, key, status, workflow_id, code, message, attempts, at, *body, sends in db.execute(query, (run_id,)):
-        outcome = Outcome(position, Status(status or "not_attempted"), workflow_id, code, message, max(attempts, sends), at)
+    for position, label, key, status, workflow_id, code, message, attempts, at, *body, sent_at in db.execute(query, (run_id,)):
+        sent = _requests(db, run_id, key) if not status and sent_at is not None else 0
+        outcome = Outcome(position, Status(status or "not_attempted"), workflow_id, code, message, max(attempts, sent), at)
         template_id, entity_type, entity_id, parameters = body
         request = StartRequest(template_id, entity_type, entity_id, json.loads(parameters)) if parameters is not None else None
         yield PastRow(outcome, label, key, request)
+
+
+def _requests(db: sqlite3.Connection, run_id: str, key: str) -> int:
+    """How many requests of a run may have left for a row."""
+    sends = 0
+    for event, note in db.execute("SELECT event, note FROM events WHERE key=? AND run_id=?", (key, run_id)):
+        sends += event == Event.SEND
+        sends -= event == Event.DEFER and bool(note) and json.loads(note)[1] in NEVER_LEFT
+    return sends
 
 
 def runs_with(db: sqlite3.Connection, portal: str, rows: str) -> list[str]:
@@ -86,12 +96,16 @@ def runs_with(db: sqlite3.Connection, portal: str, rows: str) -> list[str]:
 
 
 def doubts_of(db: sqlite3.Connection, run_id: str) -> list[Doubtful]:
-    """The doubts of a run, and those of others on the same documents, which contend for the same workflows."""
+    """The doubts of a run, and others on the same documents that contend for the same workflows.
+
+    Others: doubts of other runs, rows that are on the wire now, and released doubts whose first attempt nobody has found.
+    """
     sweeps = _Sweeps(db)
     query = f"""
         WITH ours AS (SELECT DISTINCT starts.* FROM run_rows JOIN starts USING (key) WHERE run_rows.run_id=? AND {_DOUBTFUL})
         SELECT key, template_id, entity_type, entity_id, key IN (SELECT key FROM ours) FROM starts
-        WHERE (portal, template_id, entity_type, entity_id) IN (SELECT portal, template_id, entity_type, entity_id FROM ours) AND {_DOUBTFUL}
+        WHERE (portal, template_id, entity_type, entity_id) IN (SELECT portal, template_id, entity_type, entity_id FROM ours)
+          AND ({_DOUBTFUL} OR starts.doubted)
         """  # noqa: S608  literals of this file
     found = db.execute(query, (run_id,)).fetchall()
     return [
@@ -101,12 +115,12 @@ def doubts_of(db: sqlite3.Connection, run_id: str) -> list[Doubtful]:
 
 
 def _sends(db: sqlite3.Connection, key: str, sweeps: _Sweeps) -> tuple[Sent, ...]:
-    """Every request of a start that no answer proved to have done nothing."""
+    """Every request of a start whose fate is unknown: no answer proved that it did nothing, and no workflow is known to be its own."""
     sends: list[Sent] = []
     for at, run_id, event in db.execute("SELECT at, run_id, event FROM events WHERE key=? ORDER BY seq", (key,)):
         if event == Event.SEND:
             sends.append(sweeps.sent(run_id, at))
-        elif event in (Event.DEFER, Event.REFUSE) and sends:
+        elif event in (Event.DEFER, Event.REFUSE, Event.START) and sends:
             sends.pop()
     return tuple(sends)
 

@@ -85,7 +85,10 @@ class Reconcile(Work):
         if isinstance(seen, Unread):
             denied = seen.denied
             return {}, Stop(seen.code, UNREADABLE.format(seen.code), denied.exit_code if denied else 6)
-        credited = journal.known_ids(seen.running)
+        credited, doubts = (
+            journal.known_ids(seen.running),
+            journal.doubts(self._resumed.past.run_id),
+        )  # as they stand behind the list
         found = weigh(doubts, seen.running.values(), credited, late=self._portal.gateway.late)
         missed = journal.credit(
             self._resumed.past.run_id, {key: one.workflow_id for key, one in found.items() if one.workflow_id}
