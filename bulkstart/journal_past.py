@@ -100,7 +100,7 @@ def doubts_of(db: sqlite3.Connection, run_id: str) -> list[Doubtful]:
 
     Others: doubts of other runs, rows that are on the wire now, and released doubts whose first attempt nobody has found.
     """
-    sweeps = _Sweeps(db)
+    sweeps = _Sweeps(db, run_id)
     query = f"""
         WITH ours AS (SELECT DISTINCT starts.* FROM run_rows JOIN starts USING (key) WHERE run_rows.run_id=? AND {_DOUBTFUL})
         SELECT key, template_id, entity_type, entity_id, key IN (SELECT key FROM ours) FROM starts
@@ -126,23 +126,27 @@ def _sends(db: sqlite3.Connection, key: str, sweeps: _Sweeps) -> tuple[Sent, ...
 
 
 class _Sweeps:
-    """What ran before each send, by the last sweep of its run before it."""
+    """What ran before each send, by the last sweep of its run before it; a clock that it did not tell is that of the last one that did."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, run_id: str) -> None:
         self._db = db
         self._baselines: dict[int, frozenset[str]] = {}
+        same_portal = "run_id IN (SELECT id FROM runs WHERE portal=(SELECT portal FROM runs WHERE id=?))"
+        query = f"SELECT clock_offset FROM sweeps WHERE clock_offset IS NOT NULL AND {same_portal} ORDER BY id DESC LIMIT 1"  # noqa: S608  literals of this file
+        told = db.execute(query, (run_id,)).fetchone()
+        self._clock_offset = float(told[0]) if told else 0.0
 
     def sent(self, run_id: str, at: float) -> Sent:
         found = self._db.execute(
             "SELECT id, clock_offset FROM sweeps WHERE run_id=? AND at<=? ORDER BY id DESC LIMIT 1", (run_id, at)
         ).fetchone()
         if found is None:
-            return Sent(at, 0.0, None)
+            return Sent(at, self._clock_offset, None)
         sweep, offset = found
         if sweep not in self._baselines:
             rows = self._db.execute("SELECT workflow_id FROM baselines WHERE sweep=?", (sweep,))
             self._baselines[sweep] = frozenset(workflow_id for (workflow_id,) in rows)
-        return Sent(at, offset or 0.0, self._baselines[sweep])
+        return Sent(at, self._clock_offset if offset is None else offset, self._baselines[sweep])
 
 
 def keep_sweep(db: sqlite3.Connection, run_id: str, at: float, clock_offset: float | None, workflow_ids: frozenset[str]) -> None:

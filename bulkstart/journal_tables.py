@@ -50,7 +50,14 @@ _ADVICE = (
         ("malformed", "not a database", "no such table", "no such column"),
         "it is damaged: keep the file, restore it from a copy, or start a new one with --journal (which knows of no earlier start)",
     ),
-    (("full",), "the disk is full: make room, then run the same sheet again; nothing starts twice"),
+    (
+        ("full", "disk I/O", "File too large", "No space"),
+        "the disk is full or failing: make room, then run the same sheet again; nothing starts twice",
+    ),
+    (
+        ("readonly", "read-only", "Permission denied", "unable to open"),
+        "it cannot be written there: choose another file with --journal or BULKSTART_JOURNAL",
+    ),
 )
 
 

@@ -18,6 +18,7 @@ from bulkstart.stages import Sheet
 from bulkstart.states import State
 
 NOT_IN_RUN = "this row was not in run {}: it is new, or its values have changed since; run the sheet itself to start it"
+_WAITING = "; not sent again: its settle time ends in "
 _NEVER_LEADS = frozenset({Status.DUPLICATE, Status.INVALID})
 
 
@@ -61,13 +62,18 @@ class Resumed:
                 outcomes[entry.position] = told
         for position, outcome in plan.outcomes.items():
             key, request = sheet.keys[position], sheet.checked.requests[position]
-            held, past = view.held.get(key or ""), self.rows.get(key or "")
-            if key and request and held and past:
+            if not key or not request:
+                continue
+            held, past = view.held.get(key), self.rows.get(key)
+            entry = Ready(position, sheet.checked.rows[position].label, key, request, held)
+            if outcome.status is Status.NOT_ATTEMPTED and outcome.error_code == "LIMIT":
+                outcomes[position] = self._unsendable(entry) or outcome
+            elif held and past:
                 outcomes[position] = self._known(outcome, held, past, now)
                 within = limit is None or position < limit
                 if self.release and within and outcome.status is Status.IN_DOUBT and self.waits(held, now) <= 0:
                     del outcomes[position]
-                    ready.append(Ready(position, sheet.checked.rows[position].label, key, request, held))
+                    ready.append(entry)
         for position, key in enumerate(sheet.keys):
             if key is None and sheet.from_journal:
                 outcomes[position] = self.past.rows[position].outcome
@@ -89,6 +95,8 @@ class Resumed:
         past = self.rows.get(entry.key)
         if past is None:
             return Outcome(entry.position, Status.NOT_ATTEMPTED, "", "NOT_IN_RUN", NOT_IN_RUN.format(self.past.run_id))
+        if past.outcome.workflow_id:  # started before by the word of the sheet as it was then: the journal has no start of it
+            return replace(past.outcome, position=entry.position)
         if entry.held is not None and entry.held.state is State.REFUSED:
             attempts = past.outcome.attempts
             return Outcome(entry.position, Status.REFUSED, "", entry.held.error_code, entry.held.error_message, attempts)
@@ -102,9 +110,9 @@ class Resumed:
         if outcome.status is not Status.IN_DOUBT:
             return outcome
         seen = past.outcome.status is Status.IN_DOUBT and past.outcome.error_message
-        message = past.outcome.error_message if seen else outcome.error_message
+        message = past.outcome.error_message.partition(_WAITING)[0] if seen else outcome.error_message
         if self.release and (left := self.waits(held, now)) > 0:
-            message = f"{message}; not sent again: its settle time ends in {left:.0f} s"
+            message = f"{message}{_WAITING}{left:.0f} s"
         return replace(outcome, error_message=message, attempts=attempts)
 
     def waits(self, held: Held, now: float) -> float:

@@ -300,6 +300,8 @@ class Runner:
             self._gone[ready.request.template_id] = Refused(code, message)
         if step.status in (Status.STARTED, Status.IN_DOUBT):
             self._lanes.may_run(ready.request.document)
+        if isinstance(verdict, InDoubt) and verdict.stops:
+            self.drain(Stop(code, verdict.stops, 7))
         if stop := self._halts.told(outcome):
             self.drain(stop)
         outcome = ready.told(outcome)

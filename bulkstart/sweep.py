@@ -61,6 +61,8 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
             if place == len(rows):
                 break
             place, again = 0, True
+    else:
+        return Unread("LIST_TOO_LONG")  # what was not read would count as ended
     return Sweep(at, offset, seen)
 
 
@@ -74,6 +76,7 @@ def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
 def _ahead(answer: Answer) -> float | None:
     """The portal's clock against ours, by the ``Date`` header, which tells whole seconds."""
     try:
-        return parsedate_to_datetime(answer.headers.get("date", "")).timestamp() + 0.5 - (time.time() - answer.seconds / 2)
+        told = parsedate_to_datetime(answer.headers.get("date", ""))
     except (ValueError, TypeError):
         return None
+    return None if told.tzinfo is None else told.timestamp() + 0.5 - (time.time() - answer.seconds / 2)

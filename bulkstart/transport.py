@@ -20,13 +20,11 @@ from bulkstart.secret import Secret, guard_logs, redact
 from bulkstart.version import VERSION
 
 CONNECT_SECONDS = 10.0
-KEEP_ALIVE_SECONDS = 4.0
-"""A connection idle for longer is not used again: the first byte on a dead one would be a doubt (bitrix24-api 6)."""
 LARGEST_ANSWER = 16 * 1024 * 1024
 
 
-_POSTED = {"Content-Type": "application/json", "Connection": "close"}
-"""A start never shares its connection: an answer that was left over on it would become another row's (decision 0004)."""
+_ALONE = {"Connection": "close"}
+"""No request shares its connection, questions neither: an answer that was left over on it would become a row's (decision 0004)."""
 
 
 class _Trace:
@@ -60,9 +58,7 @@ class Transport:
         self._base = base
         self._renewed: Mapping[str, Secret] = {}
         self._timeout = timeout
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_SECONDS
-        )
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=0)
         try:
             self._client = httpx.AsyncClient(
                 headers={"User-Agent": f"bulkstart/{VERSION}", "Accept": "application/json"}
@@ -104,7 +100,7 @@ class Transport:
             (self._base.reveal() if isinstance(self._base, Secret) else self._base) + call.path,
             params=list(call.query) or None,
             content=call.body,
-            headers=_POSTED if call.body is not None else None,
+            headers=_ALONE if call.body is None else _ALONE | {"Content-Type": "application/json"},
             extensions={"trace": trace},
         )
         response = await self._client.send(request, stream=True)

@@ -25,6 +25,7 @@ _EPOCH = 1e9  # an X-RateLimit-Reset above this is a moment, else seconds (issue
 _ID = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # any one line of plain characters; a real one is 14 hex, dot, 8 digits (1.3)
 _LONGEST_WAIT = 86_400.0
 _SLOWEST = 0.01  # requests a second; a smaller limit is nobody's
+_PROXY = "a proxy asks for a login in the portal's place: check HTTPS_PROXY"
 _REFUSED_BY_SIZE = frozenset({413, 414, 431})
 _DOMAIN = re.compile(r"^(?:https?://)?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]+(?::\d+)?)(?:/.*)?$", re.IGNORECASE)
 
@@ -238,6 +239,8 @@ def _without_envelope(answer: Answer) -> Verdict:
     code = f"HTTP_{answer.status}"
     if answer.status in _REFUSED_BY_SIZE:
         return Refused(code, "the request was refused for its size; shorten the parameters of this row")
+    if answer.status == 407:  # noqa: PLR2004
+        return InDoubt(code, "a proxy asks for a login in the portal's place; it may have started", stops=_PROXY)
     if answer.status == 404:  # noqa: PLR2004
         doubt = InDoubt(code, "an answer that is not the portal's own; it may have started")
         return Denied(
