@@ -75,8 +75,8 @@ def test_ids_that_no_file_could_take_are_told_row_by_row(desk):
     [
         (lambda path: path.mkdir(parents=True), "journal"),
         (lambda path: path.write_bytes(b"not a database at all" * 500), "damaged"),
-        (lambda path: newer(path), "newer"),
-        (lambda path: other(path), "another program"),
+        ("newer", "newer"),
+        ("other", "another program"),
     ],
     ids=["a folder", "rubbish", "newer", "another program's"],
 )
@@ -85,7 +85,7 @@ def test_a_journal_that_cannot_be_used_is_said_and_nothing_is_sent(desk, make, w
     here = desk()
     path = here.folder / "home" / "journal.sqlite"
     path.parent.mkdir(parents=True, exist_ok=True)
-    make(path)
+    {"newer": newer, "other": other}.get(make, make)(path)
     before = path.read_bytes() if path.is_file() else b""
     sheet = here.sheet()
     given = {"start": [sheet, "--template", 713, "--yes"], "resume": ["resume", "--yes"], "reconcile": ["reconcile"]}[command]
