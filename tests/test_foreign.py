@@ -15,6 +15,7 @@ import queue
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -969,7 +970,7 @@ def check_fault_truth(affair: Affair, found: list[tuple[Key, Line]], new: list[J
             matches_commit(line, ledger, f"deal:{key[0]}", where)
         if status == "already_started" and not racing:
             assert not step[key], f"{where}: was sent again"
-        if status in UNSTARTED and not (racing and line.six["errorCode"] == "CLAIMED_BY_RUN"):
+        if status in UNSTARTED and not (racing and line.six["errorCode"] in ("CLAIMED_BY_RUN", "LIMIT")):  # the other's rows
             assert not started, f"{where}: but the portal started it: {started}"
         if status == "in_doubt" and not affair.crashed:
             assert ever[key], f"{where}: in doubt, yet no request for it ever arrived"
@@ -989,10 +990,16 @@ def check_kept(affair: Affair, wanted: Json, found: list[tuple[Key, Line]], why:
                     assert line.six[name] == had, f"deal {key[0]}: {name} was {had!r}, is {line.six[name]!r}\n{why}"
 
 
+def sniffed(path: Path) -> str:
+    """Results of a sheet that is gone: no page says with which delimiter."""
+    first = path.read_text(encoding="utf-8-sig").splitlines()[0]
+    return max(";,\t", key=first.count)
+
+
 def check_file(affair: Affair, step: Json, answer: Json, new: list[Json], *, racing: bool = False) -> None:
     """One results file against the expectation of its step, and against the ledger."""
     affair.last = affair.portal.folder / answer["results"]
-    results = read_results(affair.last, {})
+    results = read_results(affair.last, {} if affair.sheet.exists() else {"delimiter": sniffed(affair.last)})
     tally(results, answer, step["do"])
     found = paired(affair, results)
     wanted = next((choice for choice in step.get("one_of", []) if answer["exitCode"] in listed(choice["exit"])), step)
@@ -1041,13 +1048,14 @@ def check_apart(portal: Portal, seconds: float) -> None:
 def kill_step(affair: Affair, step: Json) -> None:
     """Run a command and kill it with SIGKILL at the nth arrival, commit or answer of the step, or after so many seconds."""
     affair.begin(step)
-    portal, command = affair.portal, Command(affair.portal, affair.words(step))
+    portal, known = affair.portal, len(affair.portal.ledger(step.get("on", "start")))
+    command = Command(portal, affair.words(step))
     try:
-        until(lambda: come(portal, step) or command.process.poll() is not None, step.get("for", BOUND))
+        until(lambda: come(portal, step, known) or command.process.poll() is not None, step.get("for", BOUND))
     finally:
         command.kill()
     if not step.get("may_end"):
-        assert come(portal, step), f"ended before {step['after']}\n{command.told}"
+        assert come(portal, step, known), f"ended before {step['after']}\n{command.told}"
         assert command.process.returncode < 0, f"ended by itself\n{command.told}"
     affair.crashed = True
     settle(portal)
@@ -1057,9 +1065,28 @@ def kill_step(affair: Affair, step: Json) -> None:
         assert sent == step["starts_sent"], f"{sent} starts were sent\n{step['because']}\n{command.told}"
 
 
-def come(portal: Portal, step: Json) -> bool:
-    """Whether the ledger shows the moment that this step waits for."""
-    counts = Counter(entry["kind"] for entry in portal.ledger()[portal.seen :])
+def stop_step(affair: Affair, step: Json) -> None:
+    """Run a command and send it the named signals, one at each moment; it ends by itself and writes its results."""
+    affair.begin(step)
+    portal, command = affair.portal, Command(affair.portal, affair.words(step))
+    try:
+        for name, after in step["signals"]:
+            until(lambda after=after: come(portal, {"after": after}, portal.seen) or command.process.poll() is not None, BOUND)
+            command.process.send_signal(getattr(signal, name))
+        answer = command.answer()
+    finally:
+        command.kill()
+    answer |= {"why": f"{step['because']}\n{answer['told']}"}
+    settle(portal)
+    affair.crashed |= len(step["signals"]) > 1  # abandoned: a request may have left and never arrived
+    assert answer["results"], f"no results were written\n{answer['why']}"
+    check_file(affair, step, answer, portal.fresh())
+    affair.run = answer["run"]
+
+
+def come(portal: Portal, step: Json, known: int) -> bool:
+    """Whether the ledger shows the moment that this step waits for, behind so many known lines of that endpoint."""
+    counts = Counter(entry["kind"] for entry in portal.ledger(step.get("on", "start"))[known:])
     return "after" in step and all(counts[kind] >= number for kind, number in step["after"].items())
 
 
@@ -1138,11 +1165,11 @@ def race_step(affair: Affair, step: Json) -> None:
     portal, pair = affair.portal, []
     try:
         for name in ("one", "two"):
-            pair.append(Command(portal, [*affair.words(step), "-o", f"RUNDIR/{name}.csv"]))
-            until(lambda: come(portal, {"after": step["join"]}) or pair[0].process.poll() is not None, BOUND)
+            pair.append(Command(portal, [*affair.words(step), *step.get(name, []), "-o", f"RUNDIR/{name}.csv"]))
+            until(lambda: come(portal, {"after": step["join"]}, portal.seen) or pair[0].process.poll() is not None, BOUND)
         if "victim" in step:
             victim = pair.pop(step["victim"])
-            until(lambda: come(portal, step) or victim.process.poll() is not None, BOUND)
+            until(lambda: come(portal, step, portal.seen) or victim.process.poll() is not None, BOUND)
             victim.kill()
             affair.crashed = True
         answers = [command.answer() for command in pair]
@@ -1175,6 +1202,7 @@ STEPS: dict[str, Callable[[Affair, Json], None]] = {
     "resume": command_step,
     "reconcile": command_step,
     "kill": kill_step,
+    "stop": stop_step,
     "edit": edit_step,
     "runs": runs_step,
     "undo": undo_step,
