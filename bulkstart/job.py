@@ -24,7 +24,7 @@ from bulkstart.journal_view import EMPTY, Note, View
 from bulkstart.lanes import Lanes
 from bulkstart.locks import RunIsLiveError
 from bulkstart.meeting import Meeting, journal_of, line_to
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
@@ -212,15 +212,7 @@ class Job(Work):
 
     def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
         """Close the run on disk before anything else can go wrong."""
-        why = (runner.stop or Stop("RUN_STOPPED", "", 6)).code
-        doubts = {
-            ready.position: ready.told(
-                Outcome(ready.position, Status.NOT_ATTEMPTED, "", why, "", runner.attempts.get(ready.position, 0))
-            )
-            for ready in begun.plan.ready
-            if ready.released
-        }
-        told = {**runner.unfinished(), **doubts, **settled}
+        told = {**runner.unfinished(), **settled}
         sandbox = self._portal.is_sandbox
         outcomes, code = ending(begun, self._options, runner.stop, told, runner.attempts, sandbox=sandbox)
         try:
@@ -284,6 +276,7 @@ class Job(Work):
 
     def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
         """An end before the first send."""
-        outcomes, code = ending(begun, self._options, stop, {}, {}, sandbox=self._portal.is_sandbox)
+        attempts = self._resumed.attempts(begun.sheet) if self._resumed else {}
+        outcomes, code = ending(begun, self._options, stop, {}, attempts, sandbox=self._portal.is_sandbox)
         run_id = self._resumed.past.run_id if self._resumed else None
         return finished(self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox, run_id=run_id)

@@ -74,10 +74,16 @@ class Resumed:
                 if self.release and within and outcome.status is Status.IN_DOUBT and self.waits(held, now) <= 0:
                     del outcomes[position]
                     ready.append(entry)
+        ours = [p for p in plan.problems if p.position is None or (sheet.keys[p.position] or "") in self.rows]
+        for problem in plan.problems:
+            if problem.position is not None and problem not in ours:
+                outcomes[problem.position] = self._foreign(problem.position)
         for position, key in enumerate(sheet.keys):
             if key is None and sheet.from_journal:
                 outcomes[position] = self.past.rows[position].outcome
-        return replace(plan, ready=tuple(sorted(ready, key=lambda entry: entry.position)), outcomes=outcomes, again=0)
+        return replace(
+            plan, ready=tuple(sorted(ready, key=lambda entry: entry.position)), outcomes=outcomes, problems=tuple(ours), again=0
+        )
 
     def left(self, plan: Plan) -> dict[int, Outcome]:
         """What is told of the rows that could be sent and are not, by position: what the run told of them, or that it died."""
@@ -94,13 +100,16 @@ class Resumed:
         """What is told of a row that the plan would send, and this run may not."""
         past = self.rows.get(entry.key)
         if past is None:
-            return Outcome(entry.position, Status.NOT_ATTEMPTED, "", "NOT_IN_RUN", NOT_IN_RUN.format(self.past.run_id))
+            return self._foreign(entry.position)
         if past.outcome.workflow_id:  # started before by the word of the sheet as it was then: the journal has no start of it
             return replace(past.outcome, position=entry.position)
         if entry.held is not None and entry.held.state is State.REFUSED:
             attempts = past.outcome.attempts
             return Outcome(entry.position, Status.REFUSED, "", entry.held.error_code, entry.held.error_message, attempts)
         return None
+
+    def _foreign(self, position: int) -> Outcome:
+        return Outcome(position, Status.NOT_ATTEMPTED, "", "NOT_IN_RUN", NOT_IN_RUN.format(self.past.run_id))
 
     def _known(self, outcome: Outcome, held: Held, past: PastRow, now: float) -> Outcome:
         """A row that the journal decides about: what this run started is ``started``, and a doubt says what is to be done."""

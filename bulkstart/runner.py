@@ -74,16 +74,16 @@ class Runner:
         self._warned = -math.inf
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
-        self._asked_to_wait: dict[int, Busy] = {}
+        self._asked_to_wait: dict[int, tuple[Ready, Busy]] = {}
 
     def unfinished(self) -> dict[int, Outcome]:
         """Rows that the portal asked to wait and that were never finished: they keep the portal's code."""
-        return {
-            position: Outcome(
-                position, Status.NOT_ATTEMPTED, "", inert(busy.code), inert(busy.message), self.attempts.get(position, 0)
-            )
-            for position, busy in self._asked_to_wait.items()
-        }
+        found = {}
+        for ready, busy in self._asked_to_wait.values():
+            attempts = self.attempts.get(ready.position, 0)
+            outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", inert(busy.code), inert(busy.message), attempts)
+            found[ready.position] = ready.told(outcome)
+        return found
 
     @property
     def stop(self) -> Stop | None:
@@ -218,7 +218,7 @@ class Runner:
         if isinstance(step, Stop) and not (step.code == EXPIRED and self._renewal):
             self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
         if isinstance(verdict, Busy) and verdict.throttled:
-            self._asked_to_wait[ready.position] = verdict
+            self._asked_to_wait[ready.position] = ready, verdict
         await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
 
     async def _attempt(self, ready: Ready, ticket: int) -> tuple[Verdict, float] | None:
