@@ -2,7 +2,7 @@
 
 A portal sums what a method's calls took over a window of ten baskets (documented: ten minutes, threshold 480 s as an example) and
 refuses calls while the sum has reached its threshold. It checks before a call: the call that crosses is carried out. Nobody states
-the threshold, so it is learned from the first refusal (decision in the docstring of ``Operating``) and kept from then on.
+the threshold, so it is learned from the first refusal (see ``Operating``) and kept from then on.
 
 Pure: no clock, no waiting. Every call is told the time, in seconds of a clock that never steps.
 """
@@ -18,11 +18,12 @@ WINDOW = 600.0  # seconds: ten baskets of a minute, as documented
 BASKETS = 10
 SHARE = 0.8  # of the window: 480 s in 600 s, the documented example; tells the window from the threshold where nothing else does
 STATED_SHARE = 0.9  # of a stated threshold: kept
-LEAST_SHARE, MOST_SHARE = 0.8, 0.95  # of the sum at which a call was refused: kept
+LEAST_SHARE, MOST_SHARE = 0.8, 0.92  # of the sum at which a call was refused: kept
+OVERSHOOT = 0.04  # of what is kept: by so much the last start may go beyond it
 LEAST_SEEN = 0.04  # of the documented threshold: a refusal below it, by our own measure, is somebody else's use of the method
 HOLD, LONGEST_HOLD = 60.0, 600.0  # seconds: a pause whose end nobody tells, growing twofold (4.3)
 SLACK = 1.0  # seconds: the portal tells its reset in whole ones
-CUT = 60.0  # seconds after which the portal cuts a request (3.1): a lone start is waited for that long
+PATIENCE = 130.0  # seconds that a start which tries alone is waited for: longer than any transport waits for an answer
 RECENT = 20  # starts that tell how long the next one takes
 SLOW = 0.8  # their quantile
 WIDER = 1.5  # times: a guessed window that proved too short
@@ -76,7 +77,7 @@ class Operating:
     Where the portal tells its sum, that counts, and each reset is tried by one start alone, whose answer tells the new sum. Where
     it does not, our own measured durations count, over the documented window, or after a refusal over the one in which the sum at
     that refusal is the documented share. What is kept after a refusal: the highest sum that let a start through, but at least 80
-    and at most 95 % of the sum at which it was refused.
+    and at most 92 % of the sum at which it was refused.
     """
 
     def __init__(self, now: float, *, threshold: float | None = None) -> None:
@@ -95,8 +96,21 @@ class Operating:
         self._held, self._episode, self._failed, self._pauses = now, 0, 0, 0
         self._careful = False  # after a pause, until a start gets through: one at a time
 
+    def room(self, now: float, most: int) -> int:
+        """How many starts, from one to ``most``, the next request may hold: one alone where it tries what is free."""
+        self._forget(now)
+        if self._limit is None and not self._careful:
+            return most
+        fitting = most
+        while fitting > 1 and (self._careful or self._over(now, fitting) > 0):
+            fitting -= 1
+        return fitting
+
     def next_leave(self, now: float, starts: int = 1) -> float:
-        """The earliest instant at which one more request of so many starts may leave; ``now`` if at once. Always finite."""
+        """The earliest instant at which one more request of so many starts may leave; ``now`` if at once. Always finite.
+
+        ``starts`` as ``room`` allows: more of them would make what tries alone an overdraft.
+        """
         self._forget(now)
         if now < self._held:
             return self._held
@@ -106,9 +120,12 @@ class Operating:
         if over <= 0:
             return now
         if self._told is None:
-            return self._expired(now, over)
+            return self._measured(now, over)
         reset = self._told.reset_at + SLACK
-        return reset if now < reset else max(self._alone(now), self._lone_left + self._window / (2 * BASKETS))
+        if now < reset:
+            return reset
+        again = max(self._alone(now), self._lone_left + self._window / (2 * BASKETS))
+        return max(again, self._expired(now, self._over(now, 0)) or now)
 
     def leave(self, now: float, starts: int = 1) -> int:
         """One request of so many starts leaves now; returns its ticket."""
@@ -157,7 +174,8 @@ class Operating:
         if reset_at is None and self._told and self._told.reset_at > now:
             reset_at = self._told.reset_at
         own = now + min(LONGEST_HOLD, HOLD * 2 ** (self._failed - 1))
-        self._held = max(own if reset_at is None else reset_at + SLACK, self._freed(now))
+        freed = self._expired(now, self._over(now, 1)) or now
+        self._held = max(own if reset_at is None else reset_at + SLACK, freed)
 
     def state(self, now: float) -> OperatingState:
         """What is known at present."""
@@ -180,28 +198,36 @@ class Operating:
         return sum(max(call.starts * self._per_start, now - call.left) for call in self._wire.values())
 
     def _over(self, now: float, starts: int) -> float:
-        """By how much the sum would be too high before the last of so many starts; without a limit it never is."""
+        """By how much the sum would be too high after so many more starts; without a limit it never is.
+
+        A short start may cross what is kept, as the portal lets it; a long one may not cross it by more than ``OVERSHOOT``.
+        """
         if self._limit is None:
             return -math.inf
-        return self._known + self._on_wire(now) + (starts - 1) * self._per_start - self._limit
+        spare = OVERSHOOT * self._limit
+        more = max(starts * self._per_start, spare) if starts else 0.0
+        return self._known + self._on_wire(now) + more - self._limit - spare
 
     def _alone(self, now: float) -> float:
         lone = self._wire.get(self._lone)
-        return max(now, lone.left + CUT) if lone else now
+        return max(now, lone.left + PATIENCE) if lone else now
 
-    def _expired(self, now: float, over: float) -> float:
-        """When so much of our own work has left the window; what is on the wire is asked about again."""
+    def _measured(self, now: float, over: float) -> float:
+        """When our own work has left the window, where only we know of it; what is on the wire is asked about again."""
+        at = self._expired(now, over)
+        if at is None and self._wire:
+            return now + max(1.0, self._per_start)
+        return at or (self._work[-1][0] + self._window if self._work else now)
+
+    def _expired(self, now: float, over: float) -> float | None:
+        """When so much of our own work has left the window; ``None`` where all of it is not enough."""
+        if over <= 0:
+            return now
         for came, took in self._work:
             over -= took
             if over <= 0:
                 return came + self._window
-        return now + max(1.0, self._per_start) if self._wire else now
-
-    def _freed(self, now: float) -> float:
-        """When the sum is low enough again by our own measure, however much is told to be free at the reset."""
-        over = self._over(now, 1)
-        at = self._expired(now, over) if over > 0 else now
-        return min(at, now + self._window)
+        return None
 
     # ----------------------------------------------------------------------------------------------------- learning
 

@@ -75,7 +75,8 @@ _WORDS: Final = {
 } | {letters_and_digits(kind.entity): kind.name for kind in KINDS.values()}
 _DYNAMIC_WORD: Final = re.compile(r"(?:dynamic|spa|smart[ _-]?process|смарт[ _-]?процесс)[ _№#-]{0,3}([1-9][0-9]{2,5})")
 _ID: Final = re.compile(rf"[1-9][0-9]{{0,{_LONGEST_ID - 1}}}", re.ASCII)
-_DYNAMIC: Final = re.compile(rf"dynamic_([1-9][0-9]{{2,5}})(?:_([1-9][0-9]{{0,{_LONGEST_ID - 1}}}))?", re.ASCII)
+_DYNAMIC: Final = re.compile(r"dynamic_([1-9][0-9]{2,5})", re.ASCII)
+_DYNAMIC_ELEMENT: Final = re.compile(r"DYNAMIC_([1-9][0-9]{2,5})_[0-9]+", re.ASCII)
 _TASK_TYPE: Final = re.compile(r"task(?:_[a-z_]+_[1-9][0-9]*)?", re.ASCII)
 
 
@@ -95,7 +96,7 @@ def kind_of(entity_type: str) -> Kind | None:
     if kind := KINDS.get(entity_type):
         return kind
     found = _DYNAMIC.fullmatch(entity_type)
-    if found is None or found[2] or not _dynamic(found[1]):
+    if found is None or not _dynamic(found[1]):
         return None
     return Kind(entity_type, "crm", f"{_CRM}Dynamic", f"DYNAMIC_{found[1]}_", int(found[1]))
 
@@ -157,7 +158,7 @@ def _dynamic(digits: str) -> str | None:
 
 
 def _kind_of_element(element: str) -> Kind | None:
-    if (found := _DYNAMIC.fullmatch(element.lower())) and found[2] and element.startswith("DYNAMIC_"):
+    if found := _DYNAMIC_ELEMENT.fullmatch(element):
         return kind_of(f"dynamic_{found[1]}")
     return next((kind for kind in KINDS.values() if kind.prefix and element.startswith(kind.prefix)), None)
 
