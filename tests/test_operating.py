@@ -448,6 +448,15 @@ def test_what_others_used_up_is_not_taken_for_the_threshold_for_ever():
     assert after >= 0.85 * 0.8, "starts a second, of the 0.8 that the budget bears"
 
 
+def test_a_start_that_got_through_alone_at_a_higher_sum_than_was_refused_proves_that_others_were_there():
+    budget = used(30)
+    budget.limited(budget.leave(10.0), 10.0)
+    assert budget.state(10.0).limit <= 30
+    now = budget.next_leave(10.0)
+    budget.answered(budget.leave(now), now + 1, seconds=1.0, spent=told(200.0, 55.0))
+    assert budget.state(now + 1).limit == 199.0
+
+
 def test_a_small_sum_of_our_own_at_a_refusal_is_somebody_elses_doing():
     budget = Operating(0.0)
     budget.answered(budget.leave(0.0), 1.0, seconds=1.0)
