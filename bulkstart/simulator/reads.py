@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from .answers import HANG
+from .document_types import named
 from .envelopes import Envelopes, plain_number
 from .queries import ValidationError, meta_of, paging, query, select, shorter
-from .scenario import CLASSES, Scenario, Template
 from .wire import Reply
 
 if TYPE_CHECKING:
     from .exchange import Exchange, RunClock
     from .keys import KeyRing
     from .portal import Portal, Workflow
+    from .scenario import Scenario
+    from .templates import Template
 
 
 class Reads:
@@ -95,12 +97,14 @@ class Reads:
         return self._say.ok([select(row, asked) for row in rows], meta=meta_of(len(found), offset + len(rows)))
 
     def _template_row(self, template: Template) -> dict[str, Any]:
+        kind = named(template.entity_type)
+        assert kind is not None
         row: dict[str, Any] = {
             "id": str(template.id) if self._switches.template_ids == "string" else template.id,
             "name": template.name or f"Template {template.id}",
-            "documentType": ["crm", CLASSES[template.entity_type], template.entity_type.upper()],
-            "moduleId": "crm",
-            "entity": CLASSES[template.entity_type],
+            "documentType": kind.triple,
+            "moduleId": kind.module,
+            "entity": kind.entity,
             "systemCode": None,
             "active": template.active,
             "autoExecute": template.auto_execute,
@@ -130,13 +134,15 @@ class Reads:
 
     def _workflow_row(self, workflow: Workflow, now: float) -> dict[str, Any]:
         owned = now < workflow.answered
+        kind = named(workflow.entity_type)
+        assert kind is not None
         row: dict[str, Any] = {
             "ID": workflow.id,
             "MODIFIED": self._stamp(self._portal.modified(workflow, now)),
             "OWNED_UNTIL": self._stamp(workflow.started + 300) if owned else None,
-            "MODULE_ID": "crm",
-            "ENTITY": CLASSES[workflow.entity_type],
-            "DOCUMENT_ID": f"{workflow.entity_type.upper()}_{workflow.entity_id}",
+            "MODULE_ID": kind.module,
+            "ENTITY": kind.entity,
+            "DOCUMENT_ID": f"{kind.prefix}{workflow.entity_id}",
             "STARTED": self._stamp(workflow.started),
             "STARTED_BY": "0",
             "TEMPLATE_ID": str(workflow.template_id),
@@ -152,9 +158,10 @@ class Reads:
         asked = query(exchange, ("force", "status"))
         if asked.get("force", "false") not in ("true", "false"):
             raise ValidationError("force must be true or false")
-        if not self._portal.stop(exchange.item, time.monotonic()):
+        erased = asked.get("force") == "true" and self._switches.force_erases
+        if not self._portal.stop(exchange.item, time.monotonic(), erase=erased):
             return self._say.error("ENTITY_NOT_FOUND")
-        return Reply(status=204, erased=asked.get("force") == "true" and self._switches.force_erases)
+        return Reply(status=204, erased=erased)
 
 
 def _native_name(name: str) -> str:
