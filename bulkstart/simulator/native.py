@@ -190,8 +190,6 @@ class Native:
         if exchange.on == "start":
             return self._start(exchange, exchange.caller, fields)
         if exchange.on == "batch":
-            if exchange.committed is False:
-                return self._words.error(NativeError("ERROR_ARGUMENT"))
             work = self._run_batch(exchange, exchange.caller, fields, commands)
             return self._or_behind(exchange, work) if exchange.commit_after else work
         return self._unsent() if hidden else self._read(exchange, exchange.caller, fields)
@@ -276,9 +274,12 @@ class Native:
 
     def _as_seen(self, exchange: Exchange, reply: Reply) -> Reply:
         """Return what the client gets to see, after the fault rule."""
+        if exchange.answer.carries:
+            return reply
+        exchange.results = None
         if exchange.answer.kind == "error":
             return self._words.scripted(exchange.answer)
-        return reply if exchange.answer.carries else fixed_reply(exchange.answer) or reply
+        return fixed_reply(exchange.answer) or reply
 
 
 def _closed(state: Closed) -> NativeError:

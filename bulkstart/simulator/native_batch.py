@@ -42,12 +42,13 @@ class Command:
 
 @dataclass(slots=True)
 class Course:
-    """A batch under way: what its commands said so far. ``cut``: nobody waits for it any more."""
+    """A batch under way: what its commands said so far. ``cut``: nobody waits for it any more; ``results``: for the ledger."""
 
     exchange: Exchange
     caller: Caller
     began: float
     cut: bool = False
+    results: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] = field(default_factory=dict)
     total: dict[str, Any] = field(default_factory=dict)
@@ -111,7 +112,6 @@ class NativeBatch:
 
     async def _go(self, course: Course, commands: list[Command], *, halt: bool) -> None:
         exchange = course.exchange
-        exchange.results = []
         for command in commands:
             stopped = course.cut and (self._switches.batch_cut == "stops" or self._general.cut_rolls_back)
             left = exchange.gone and self._general.disconnect_stops_run
@@ -123,12 +123,12 @@ class NativeBatch:
                 found = await self._one(course, command)
             except NativeError as error:
                 course.error[command.key] = error.entry()
-                exchange.results.append({**entry, "code": error.code})
+                course.results.append({**entry, "code": error.code})
                 if halt:
                     return
                 continue
             if found is not None:
-                exchange.results.append({**entry, "workflowId": found.workflow_id} if found.workflow_id else entry)
+                course.results.append({**entry, "workflowId": found.workflow_id} if found.workflow_id else entry)
                 self._note(course, command, found, began)
 
     def _note(self, course: Course, command: Command, found: Found, began: float) -> None:
@@ -232,6 +232,7 @@ class NativeBatch:
             "result_next": course.next,
             "result_time": course.time,
         }
+        course.exchange.results = course.results
         listed = self._switches.numeric_keys == "list"
         result = {name: php.encoded(found) if listed or not found else found for name, found in maps.items()}
         return self._words.ok(Found(result), started=course.exchange.time, bill=bill)

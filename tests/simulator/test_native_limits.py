@@ -64,7 +64,7 @@ def test_a_bucket_may_be_kept_for_each_address(open_rest):
     rest = open_rest(
         {"limits": {"native": {"rate": 0.001, "burst": 1}}, "native": {"switches": {"bucket_by": "ip", "retry_after": 3}}}
     )
-    other = http.client.HTTPConnection("127.0.0.1", rest.sandbox.port, source_address=("127.0.0.2", 0))
+    other = http.client.HTTPConnection("127.0.0.1", rest.sandbox.port, source_address=("127.0.0.2", 0))  # Linux, Windows
     other.request("POST", f"{rest.root}profile", b"{}", {"Content-Type": "application/json"})
     assert [other.getresponse().status, rest.call("profile").status] == [200, 200]
     assert rest.call("profile").headers["retry-after"] == "3"
