@@ -23,7 +23,7 @@ class NativeSwitches:
     retry_after: float | None = given(optional(number()), None)  # 27
     unreadable_entity: str = given(choice("ACCESS_DENIED", "Wrong DOCUMENT_ID!"), "ACCESS_DENIED")
     bare_document_ids: bool = given(flag, False)
-    unknown_fields: str = given(choice("refused", "ignored"), "refused")
+    unknown_fields: str = given(choice("ignored", "refused"), "ignored")
     template_document_type: str = given(choice("string", "triple"), "string")
     template_denied: int = given(choice(400, 403), 400)
     iso_started: bool = given(flag, True)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.simulator.rest_talk import DEAL, START
+from tests.simulator.rest_talk import DEAL, START, command
 
 CODE = "sandboxcode0123456789"
 SMART = "Bitrix\\Crm\\Integration\\BizProc\\Document\\"
@@ -245,12 +245,14 @@ def test_a_body_that_is_none_has_no_fields(open_rest, body):
     assert rest.send(f"{rest.root}{START}", unannounced, kind="text/plain").said[2] == "Empty TEMPLATE_ID"
 
 
-def test_unknown_fields_fail_loudly_unless_told_not_to(open_rest):
+def test_unknown_fields_are_ignored_unless_they_shall_be_loud(open_rest):
     fields = {"TEMPLATE_ID": 713, "DOCUMENT_ID": DEAL, "PARAMETER": {}}
-    rest = open_rest()
+    started(open_rest().call(START, **fields))
+    rest = open_rest({"native": {"switches": {"unknown_fields": "refused"}}})
     assert rest.call(START, **fields).said[:2] == (400, "ERROR_ARGUMENT")
+    assert rest.batch({"a": f"{command(1)}&SALT=1"}).result["result_error"]["a"]["error"] == "ERROR_ARGUMENT"
     assert rest.sandbox.commits() == []
-    started(open_rest({"native": {"switches": {"unknown_fields": "ignored"}}}).call(START, **fields))
+    started(rest.start(1))
 
 
 def test_an_activity_that_throws_is_a_400_without_a_code_and_the_start_stays_done(open_rest):
