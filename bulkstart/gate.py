@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 
+from bulkstart.operating import Operating, Spent
 from bulkstart.retry import Stop
 from bulkstart.throttle import Throttle
 
@@ -21,8 +23,11 @@ NO_SUCCESS = 1800.0
 class Gate:
     """One for each run. ``max_unknown``: rows on the wire at the most; ``deadline``: an instant of the loop's clock."""
 
-    def __init__(self, throttle: Throttle, *, max_unknown: int = 10, deadline: float = math.inf) -> None:
-        self.throttle, self.max_unknown = throttle, max_unknown
+    def __init__(
+        self, throttle: Throttle, *, max_unknown: int = 10, deadline: float = math.inf, operating: Operating | None = None
+    ) -> None:
+        self.throttle, self.max_unknown, self.operating = throttle, max_unknown, operating
+        self._spending: dict[int, int] = {}
         self.stop: Stop | None = None
         self.on_wire = 0
         self.durations: list[float] = []
@@ -50,17 +55,42 @@ class Gate:
         async with self._turn:
             while self.stop is None:
                 now = self.now()
-                leave = self.throttle.next_leave(now) if self.on_wire < self._in_flight else math.inf
+                leave = self._next_leave(now) if self.on_wire < self._in_flight else math.inf
                 if now >= self._deadline:
                     self.drain(Stop("DEADLINE", "the deadline has passed", 6))
                 elif now - self._last_success >= NO_SUCCESS:
                     self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
                 elif leave <= now:
                     self.on_wire += 1
-                    return self.throttle.leave(now)
+                    return self._leave(now)
                 else:
                     await self._pause(min(leave, self._deadline, self._last_success + NO_SUCCESS))
         return None
+
+    def _next_leave(self, now: float) -> float:
+        leave = self.throttle.next_leave(now)
+        return max(leave, self.operating.next_leave(now)) if self.operating else leave
+
+    def _leave(self, now: float) -> int:
+        ticket = self.throttle.leave(now)
+        if self.operating:
+            self._spending[ticket] = self.operating.leave(now)
+        return ticket
+
+    def spent(self, ticket: int, seconds: float | None, told: Sequence[Spent] = ()) -> None:
+        """The start of ``ticket`` ran for ``seconds``, or may have; ``None``: nothing of it ran."""
+        if self.operating and ticket in self._spending:
+            own = self._spending.pop(ticket)
+            if seconds is None:
+                self.operating.dropped(own)
+            else:
+                self.operating.answered(own, self.now(), seconds=seconds, spent=told)
+
+    def used_up(self, ticket: int, reset_in: float | None) -> None:
+        """The portal refused the start of ``ticket``: the method's operating time is used up."""
+        if self.operating and ticket in self._spending:
+            now = self.now()
+            self.operating.limited(self._spending.pop(ticket), now, None if reset_in is None else now + reset_in)
 
     def back(self) -> None:
         """A row is off the wire again."""

@@ -25,6 +25,7 @@ from bulkstart.lanes import Lanes
 from bulkstart.locks import RunIsLiveError
 from bulkstart.meeting import Meeting, journal_of, line_to
 from bulkstart.model import Outcome
+from bulkstart.operating import Operating
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
@@ -43,7 +44,7 @@ from bulkstart.work import Front, Work
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
 
 BASELINE_SECONDS = 10.0
@@ -68,7 +69,7 @@ class Job(Work):
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
-        self._reader = reader or partial(check_sheet, frame, options, loopback=portal.loopback)
+        self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
         self._runner: Runner | None = None
 
     def _interrupt(self) -> None:
@@ -117,7 +118,7 @@ class Job(Work):
             self._front.say(note)
         return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast, notes=told)
 
-    async def _probed(self, begun: Begun, line: Transport, throttle: Throttle) -> tuple[Begun, Stop | None]:
+    async def _probed(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         """``begun`` without rows whose entity runs the same template already."""
         found = await sweep(self._portal, line.send, throttle)
         if isinstance(found, Unread):
@@ -164,7 +165,7 @@ class Job(Work):
 
     # ------------------------------------------------------------------------------------------------- sending
 
-    async def _start(self, begun: Begun, journal: Journal, line: Transport, met: Meeting) -> Finished:
+    async def _start(self, begun: Begun, journal: Journal, line: Line, met: Meeting) -> Finished:
         run_id = self._resumed.past.run_id if self._resumed else new_run_id()
         claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file)
         before = await self._before(begun, line, met.throttle)
@@ -184,7 +185,12 @@ class Job(Work):
         with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
             recorder = Recorder(partial(self._record, journal, run_id, begun.sheet), writer)
             halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
-            gate = Gate(met.throttle, max_unknown=options.max_unknown, deadline=self._now() + (options.deadline or math.inf))
+            gate = Gate(
+                met.throttle,
+                max_unknown=options.max_unknown,
+                deadline=self._now() + (options.deadline or math.inf),
+                operating=Operating(self._now()) if self._portal.dialect == "native" else None,
+            )
             self._runner = runner = Runner(
                 self._portal.gateway,
                 line.send,
@@ -219,7 +225,17 @@ class Job(Work):
             journal.finish(run_id, code, self._placed(outcomes, begun.sheet))
         except JournalError as error:
             self._front.say(str(error))
-        return finished(self._frame, begun, self._options, runner.stop, outcomes, code, sandbox=sandbox, run_id=run_id)
+        return finished(
+            self._frame,
+            begun,
+            self._options,
+            runner.stop,
+            outcomes,
+            code,
+            sandbox=sandbox,
+            gateway=self._portal.gateway,
+            run_id=run_id,
+        )
 
     def _record(
         self, journal: Journal, run_id: str, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
@@ -230,7 +246,7 @@ class Job(Work):
         """Outcomes at the places of the run's rows, which differ from the sheet's where a past run goes on."""
         return self._resumed.placed(outcomes, sheet) if self._resumed else outcomes
 
-    async def _before(self, begun: Begun, line: Transport, throttle: Throttle) -> Sweep | None:
+    async def _before(self, begun: Begun, line: Line, throttle: Throttle) -> Sweep | None:
         """What runs on the portal before the first send: without it, no doubt could ever be settled by the list."""
         if not begun.plan.ready:
             return None
@@ -244,7 +260,7 @@ class Job(Work):
             return None
         return found
 
-    async def _renew(self, line: Transport) -> bool:
+    async def _renew(self, line: Line) -> bool:
         """Ask for a new session, while what is on the wire goes on."""
         session = await asyncio.get_running_loop().run_in_executor(None, self._front.session, EXPIRED_TEXT)
         headers = self._portal.renewed_headers(session) if session else None
@@ -252,7 +268,7 @@ class Job(Work):
             line.renew(headers)
         return headers is not None
 
-    async def _count(self, line: Transport, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
+    async def _count(self, line: Line, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
         found = await sweep(self._portal, line.send, throttle)
         return None if isinstance(found, Unread) else found.by_document()
 
@@ -279,4 +295,7 @@ class Job(Work):
         attempts = self._resumed.attempts(begun.sheet) if self._resumed else {}
         outcomes, code = ending(begun, self._options, stop, {}, attempts, sandbox=self._portal.is_sandbox)
         run_id = self._resumed.past.run_id if self._resumed else None
-        return finished(self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox, run_id=run_id)
+        return finished(
+            self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox, gateway=self._portal.gateway,
+            run_id=run_id,
+        )  # fmt: skip

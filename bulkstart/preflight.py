@@ -36,6 +36,8 @@ UNSTATED_RATE, UNSTATED_BURST = 5.0, 5.0
 POLITE_RATE, POLITE_BURST = 4.0, 5.0
 """``--polite`` (bitrix24-api.md 3.3)."""
 PLATFORM_WINDOW = (300, 60.0)
+NATIVE, NATIVE_POLITE = (2.0, 50.0), (1.5, 10.0)
+"""Rate and burst of the native bucket on plans below Enterprise, the smaller of the two (3.1), and what leaves room (3.3)."""
 
 
 class RateWishes(Protocol):
@@ -66,6 +68,10 @@ def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     """The limit to keep: the user's, else the portal's own word, else the dialect's smaller one, which may be probed upward."""
     host = portal.base_url.split("/")[2].split(":")[0].lower()
     window = PLATFORM_WINDOW if host in KNOWN_HOSTS else None
+    if portal.dialect == "native":
+        known, bucket = NATIVE_POLITE if wishes.polite else NATIVE
+        own = wishes.burst or (bucket if wishes.rate is None else None)
+        return Limits(rate=wishes.rate or known, burst=own, stated=True, window=None)
     stated = wishes.rate or me.rate
     rate = stated or UNSTATED_RATE
     burst = wishes.burst or (None if stated else UNSTATED_BURST)
@@ -119,6 +125,8 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
         note = "the portal does not say its name: it is known by its address and this key, so that another key counts as another portal"
         return Met(identity, me, notes=() if me.portal else (note,))
     why = inert(f"{me.code}: {me.message}") if me else f"HTTP {answer.status}"
+    if me and portal.dialect == "native":
+        return Met(known, stop=me)  # every credential may read its own profile (1.10)
     if me and 300 <= answer.status < 400:  # noqa: PLR2004  a redirect stops the run (4.2)
         return Met(known, stop=me)
     if known:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkstart import oauth
 from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Status, Verdict
 from bulkstart.states import Event
 
@@ -72,6 +73,8 @@ def lost_verdict(lost: Lost) -> Verdict:
         return InDoubt(lost.reason, f"{what}; it may have started")
     if lost.reason in STOPPING:
         return Denied(lost.reason, STOPPING[lost.reason])
+    if lost.reason in oauth.ADVICE:  # there will be no token in this run
+        return Denied(lost.reason, lost.message or oauth.ADVICE[lost.reason])
     return Busy(lost.reason, lost.message)
 
 

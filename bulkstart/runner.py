@@ -39,6 +39,7 @@ DOCUMENT_WAIT = 600.0
 LIMIT_TEXT = (
     "as many workflows run on this entity as --per-document allows, or the running list cannot be read; run the sheet again later"
 )
+OPERATION_TIME_LIMIT = "OPERATION_TIME_LIMIT"
 _WARNING_PAUSE = 10.0
 
 
@@ -251,6 +252,7 @@ class Runner:
         if isinstance(answer, Lost):
             verdict = lost_verdict(answer)
             self.gate.throttle.answered(ticket, now, lost=True, jitter=self._chance())
+            self.gate.spent(ticket, now - began if answer.left else None)
             if not answer.left:
                 self.attempts[ready.position] = attempts
                 self._sent.discard(ready.position)
@@ -259,6 +261,7 @@ class Runner:
         else:
             verdict = self._gateway.read_start([ready.request], answer)[0]
             self._heard(answer, verdict, ticket, now)
+            self._spent(ready, answer, verdict, ticket, now - began)
         self.gate.connected()
         self.tally.connected += 1
         return self._checked(ready, verdict, now - began)
@@ -266,6 +269,8 @@ class Runner:
     def _heard(self, answer: Answer, verdict: Verdict, ticket: int, now: float) -> None:
         """Tell the throttle what the answer says of the portal's limits."""
         throttled = isinstance(verdict, Busy) and verdict.throttled
+        if self.gate.operating and isinstance(verdict, Busy) and verdict.code.upper() == OPERATION_TIME_LIMIT:
+            throttled = False  # it says nothing of the rate
         after = verdict.after if isinstance(verdict, Busy) else None
         hint = self._gateway.read_hint(answer, time.time())
         lost = isinstance(verdict, InDoubt)
@@ -275,6 +280,14 @@ class Runner:
             self._warned = now
             self.gate.throttle.slow_down(0.5, now)
             self.tally.warnings.append(inert(warning))
+
+    def _spent(self, ready: Ready, answer: Answer, verdict: Verdict, ticket: int, seconds: float) -> None:
+        """Tell the gate what the start took of the method's operating time."""
+        if isinstance(verdict, Busy) and verdict.code.upper() == OPERATION_TIME_LIMIT:
+            self.gate.used_up(ticket, verdict.after)
+        else:
+            ran = isinstance(verdict, Started | InDoubt)
+            self.gate.spent(ticket, seconds if ran else None, self._gateway.read_times([ready.request], answer))
 
     def _checked(self, ready: Ready, verdict: Verdict, seconds: float) -> Verdict:
         """An id that another row of this run has already proves nothing for this one."""

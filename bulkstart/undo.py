@@ -24,7 +24,7 @@ from bulkstart.sweep import Unread, sweep
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
 if TYPE_CHECKING:
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
 AT_ONCE = 4
 
@@ -82,7 +82,7 @@ class Undo(Work):
                 except InterruptedByPersonError:
                     return Undone(past.run_id, past.portal, 0, stop=INTERRUPTED)
 
-    async def _undone(self, line: Transport, journal: Journal, met: Meeting) -> Undone:
+    async def _undone(self, line: Line, journal: Journal, met: Meeting) -> Undone:
         past = self._past
         started = journal.started_by(past.run_id)
         nothing = Undone(past.run_id, past.portal, len(started))
@@ -120,7 +120,7 @@ class Undo(Work):
         return f"{count:,} running workflows would be {what}. {done} Go on?"
 
     async def _terminate(
-        self, ours: list[str], gone: tuple[str, ...], started: int, journal: Journal, line: Transport, met: Meeting
+        self, ours: list[str], gone: tuple[str, ...], started: int, journal: Journal, line: Line, met: Meeting
     ) -> Undone:
         """One request for each; the list is read again at the end, since a lost answer proves nothing."""
         todo, why, stops = list(ours), dict.fromkeys(ours, "not asked"), list[Stop]()

@@ -19,7 +19,7 @@ from bulkstart.runner import Runner
 from bulkstart.throttle import Throttle
 
 if TYPE_CHECKING:
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class Work:
         finally:
             self._waiting = None
 
-    async def _met(self, line: Transport, journal: Journal | None) -> Meeting:
+    async def _met(self, line: Line, journal: Journal | None) -> Meeting:
         """The meeting with the portal; an interrupt while it is silent is a meeting that forbids everything."""
         try:
             return await self._unless_interrupted(meeting(self._portal, line, journal, self._options))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from bulkstart.gateways.running import Running
 from bulkstart.model import Answer, Busy, Denied, HttpCall, InDoubt, StartRequest, Template, Verdict
+from bulkstart.operating import Spent
 from bulkstart.throttle import RateHint
 
 
@@ -36,12 +37,14 @@ class Stopped:
 class Gateway(Protocol):
     """One dialect: start requests to HTTP calls, HTTP answers to verdicts. Pure; ``read_*`` never raise on any answer.
 
-    ``settle``: seconds after a send in which a lost start may still be carried out; ``late``: seconds behind its send in which
+    ``portal``: the portal's own domain where the address tells it; ``settle``: seconds after a send in which a lost start may still be carried out; ``late``: seconds behind its send in which
     the workflow of a lost start may still have begun (bitrix24-api.md 1.6).
     """
 
     @property
     def dialect(self) -> str: ...
+    @property
+    def portal(self) -> str: ...
     @property
     def max_batch(self) -> int: ...
     @property
@@ -51,6 +54,9 @@ class Gateway(Protocol):
     @property
     def late(self) -> float: ...
 
+    def body(self, request: StartRequest, /) -> dict[str, Any]: ...
+    def read_times(self, requests: Sequence[StartRequest], answer: Answer, /) -> Sequence[Spent]: ...
+    def is_expired(self, answer: Answer, /) -> bool: ...
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall: ...
     def read_start(self, requests: Sequence[StartRequest], answer: Answer, /) -> list[Verdict]: ...
     def read_warning(self, answer: Answer, /) -> str: ...

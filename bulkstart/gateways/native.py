@@ -43,6 +43,10 @@ class Native:
 
     # ------------------------------------------------------------------------------------------------------ starts
 
+    def body(self, request: StartRequest, /) -> dict[str, Any]:
+        """The JSON body of a start, without credentials."""
+        return body_of(request)
+
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall:
         """The request that starts one workflow, or several as one batch. Raises ``ValueError`` for what is no document."""
         if len(requests) != 1:

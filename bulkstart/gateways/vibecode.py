@@ -26,6 +26,7 @@ from bulkstart.gateways.codes import vibecode_verdict
 from bulkstart.gateways.definitions import read_template
 from bulkstart.gateways.running import Running, moment, read_running_row
 from bulkstart.model import Answer, Busy, Denied, HttpCall, InDoubt, Started, StartRequest, Template, Verdict
+from bulkstart.operating import Spent
 from bulkstart.throttle import RateHint
 
 _EPOCH = 1e9  # an X-RateLimit-Reset above this is a moment, else seconds (issue text of the start page's limits)
@@ -69,10 +70,23 @@ class Vibecode:
     """The Vibecode dialect. One start is one request: its batch refuses starts (1.9)."""
 
     dialect: str = "vibecode"
+    portal: str = ""
     max_batch: int = 1
     timeout: float = 130.0
     settle: float = 100.0
     late: float = 160.0
+
+    def body(self, request: StartRequest, /) -> dict[str, Any]:
+        """The JSON body of a start."""
+        return body_of(request)
+
+    def read_times(self, requests: Sequence[StartRequest], answer: Answer, /) -> Sequence[Spent]:  # noqa: ARG002  the gateway does not tell
+        """Nothing: this dialect does not tell operating time."""
+        return ()
+
+    def is_expired(self, answer: Answer, /) -> bool:  # noqa: ARG002  a session is renewed by a person, not by a token
+        """Whether the answer asks for a new access token: never."""
+        return False
 
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall:
         """The request that starts one workflow. Source: VSTART."""
