@@ -15,7 +15,7 @@ from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_past import TO_RECONCILE, TO_RESUME, PastRun
 from bulkstart.meeting import journal_file, journal_of, line_to, meeting
-from bulkstart.options import OF_THE_READER, Options
+from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
 from bulkstart.reconcile import Reconcile
@@ -27,6 +27,8 @@ from bulkstart.work import Front
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bulkstart.model import SheetSource
 
 OF_THE_RUN = ("template", "entity_type", "columns", "values", "decimal", "date_format", "campaign")
 """Options that decide what a row means: a run that goes on keeps its own (interface.md 1)."""
@@ -116,10 +118,11 @@ def _opened(path: Path) -> Iterator[Journal]:
 
 
 def _last(portal: Portal, journal: Journal, options: Options, rows: str) -> str:
-    """The last run of this portal that has such rows, else its last one."""
+    """The last run of this portal that has such rows, else its last one; one that is running now where there is no other."""
     identity = portal.fixed_identity() or journal.remembered_portal(portal.base_url, portal.digest(journal.salt))
     identity = identity or in_thread(_identity(portal, options))
     found = [*journal.runs_with(identity, rows), *journal.runs_with(identity, "")]
+    found = found or [str(run["run"]) for run in journal.runs() if run["portal"] == identity]
     if not found:
         raise UsageError(f"no run on {identity} stands in the journal {journal.path}: start a sheet first")
     return found[0]
@@ -146,9 +149,10 @@ def _options(past: PastRun, given: Mapping[str, Any]) -> Options:
             raise UsageError(
                 f"{option} differs from that of run {past.run_id} ({kept.get(name) or 'none'}): a run goes on under its own; leave it out"
             )
-    for name in OF_THE_READER & set(given):
-        kept_one, value = past.settings.get(name), given[name]
-        if name in ("tab", "header_row") and value is not None and str(value) != str(kept_one):
+    for name in ("tab", "header_row"):
+        value = given.get(name)
+        if value is not None and not _agrees(past, name, value):
+            kept_one = past.settings.get(name)
             raise UsageError(
                 f"--{name.replace('_', '-')} {value} differs from that of run {past.run_id} ({kept_one}): leave it out"
             )
@@ -165,7 +169,19 @@ def _agrees(past: PastRun, name: str, value: object) -> bool:
         return str(value) in (str(own), past.template)
     if name == "entity_type" and own is None:
         return {row.request.entity_type for row in past.rows if row.request} == {str(value).casefold()}
-    return str(value).casefold() == str(own).casefold()
+    if name == "tab" and str(value) != str(own):
+        return _tab_of(past, str(value)) == own
+    if name == "entity_type":
+        return str(value).casefold() == str(own).casefold()
+    return str(value) == str(own)
+
+
+def _tab_of(past: PastRun, named: str) -> str | None:
+    """The name of the tab that is called by a name or a number; a CSV file's is ``None``. Raises ``SheetError`` where there is none."""
+    from bulkstart.sheet import read_sheet  # noqa: PLC0415  lazy: pandas
+
+    found: SheetSource = read_sheet(past.sheet, tab=named, header_row=past.settings.get("header_row")).attrs["sheet"]
+    return found.tab
 
 
 def _read(past: PastRun, source: Path, given: Mapping[str, Any]) -> pd.DataFrame:

@@ -108,10 +108,11 @@ class Claim:
         return Look(self._db, Alive(self._path, self._run_id)).view(portal, keyed, campaign, workflow_ids)
 
     def reopen_run(self, positions: Iterable[int]) -> None:
-        """Go on with a run that ended or died: its rows at ``positions`` are open again."""
+        """Go on with a run that ended or died: its rows at ``positions`` are open again, and what runs now is yet to be read."""
         self._db.execute("UPDATE runs SET finished_at=NULL, exit_code=NULL WHERE id=?", (self._run_id,))
         query = "UPDATE run_rows SET status='', error_code='', error_message='' WHERE run_id=? AND position=?"
         self._db.executemany(query, ((self._run_id, position) for position in positions))
+        keep_sweep(self._db, self._run_id, time.time(), None, None)
 
     def keep_sweep(self, at: float, clock_offset: float | None, workflow_ids: frozenset[str]) -> None:
         """Keep what ran on the portal before the first send, and how far its clock was ahead."""

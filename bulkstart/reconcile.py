@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bulkstart.ending import INTERRUPTED, Begun, Finished, ending, finished
+from bulkstart.ending import INTERRUPTED, WHOLE_SHEET, Begun, Finished, ending, finished
 from bulkstart.errors import UsageError
 from bulkstart.evidence import Doubtful, Found, weigh
 from bulkstart.forecast import forecast
@@ -100,7 +100,7 @@ class Reconcile(Work):
         view = journal.view(
             met.met.identity or self._resumed.past.portal, sheet.keyed, self._options.campaign, sheet.workflow_ids
         )
-        plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox)
+        plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox, blocked=True)
         plan = self._resumed.narrowed(plan, sheet, view, time.time())
         told = self._resumed.left(plan)
         for position, outcome in plan.outcomes.items():
@@ -110,6 +110,8 @@ class Reconcile(Work):
                 told[position] = replace(outcome, error_message="; ".join(filter(None, (first, found[key].why))))
         cast = forecast(0, met.limits)
         begun = Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast)
+        if any(problem.position is None for problem in begun.problems):
+            stop = WHOLE_SHEET  # what was found stands in the journal all the same
         sandbox = self._portal.is_sandbox
         outcomes, code = ending(begun, self._options, stop, told, {}, sandbox=sandbox)
         run_id = self._resumed.past.run_id

@@ -39,10 +39,15 @@ class Unread:
 
 
 async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int | None = None) -> Sweep | Unread:
-    """Read the whole list, or that of one template. A list of several pages shifts while workflows move: its head is read once more."""
+    """Read the whole list, or that of one template.
+
+    It shifts while it is read: each page begins with the last row of the one before, and where that is not there some have ended and
+    the rest moved up, so that a page is read again; what moved to the head is found when the head is read once more.
+    """
     at, offset = time.time(), None
     seen: dict[str, Running] = {}
-    place, again = 0, False
+    place, overlap, size, again = 0, 0, 0, False
+    last: list[Running] = []
     for _ in range(MOST_PAGES):
         call = portal.gateway.running_call(place, template_id)
         answer = await asked(send, call, throttle, lambda got: busy_of(portal, got))
@@ -51,16 +56,21 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
             return _unread(portal, answer)
         offset = _ahead(answer) if offset is None else offset
         rows, total = page
+        size = max(size, len(rows))
+        if place and overlap and not (rows and rows[0].workflow_id in seen):
+            place, last = max(0, place - size), []
+            continue
         fresh = {running.workflow_id: running for running in rows if running.workflow_id not in seen}
         seen |= fresh
-        place += len(rows)
-        if again:
-            if not fresh:
+        read = place + len(rows)
+        if again and not fresh:
+            break
+        if not again and (not rows or rows == last or (total is not None and read >= total)):
+            if not place:
                 break
-        elif not fresh or (total is not None and place >= total):
-            if place == len(rows):
-                break
-            place, again = 0, True
+            read, again = 0, True
+        last, overlap = rows, int(len(rows) > 1)
+        place = max(0, read - overlap)
     else:
         return Unread("LIST_TOO_LONG")  # what was not read would count as ended
     return Sweep(at, offset, seen)

@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED
 from bulkstart.errors import UsageError
 from bulkstart.forecast import about
 from bulkstart.gateways import Stopped
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from bulkstart.transport import Transport
 
 AT_ONCE = 4
+NOT_CONFIRMED = Stop("RUN_STOPPED", "not confirmed; nothing was terminated", 6)
+INTERRUPTED = Stop("INTERRUPTED", "interrupted; undo the run again to go on: what has ended already is left alone", 130)
 
 
 @dataclass(frozen=True, slots=True)

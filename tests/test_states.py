@@ -36,4 +36,6 @@ def test_a_released_doubt_returns_unless_it_started():
 
 
 def test_nothing_leads_out_of_started():
-    assert {after for table in (TABLE, DOUBTED) for (before, _), after in table.items() if before is State.STARTED} == {State.STARTED}
+    assert {after for table in (TABLE, DOUBTED) for (before, _), after in table.items() if before is State.STARTED} == {
+        State.STARTED
+    }
