@@ -303,7 +303,8 @@ class _Ended:
         results = str(self._written or self._sheet or "")
         lasting = not self._portal.is_sandbox or self._options.journal is not None
         carried = [word for name in ("journal", "dialect") for word in self._carried(name)]
-        run = [*program(), "{}", self.finished.run_id, *carried] if lasting and self.finished.run_id else None
+        known = [self.finished.run_id] if self.finished.run_id else []
+        run = [*program(), "{}", *known, *carried] if lasting and (known or code == 5) else None  # noqa: PLR2004  doubts of earlier runs
         return next_step(code, words, str(self._sheet or ""), results, run=run, looked=looked)
 
     def _carried(self, name: str) -> list[str]:

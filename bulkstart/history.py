@@ -46,14 +46,17 @@ class Taken:
     source: Path | None
     """The sheet it was read from; ``None`` where the rows come from the journal."""
     notes: tuple[str, ...] = ()
+    results_are_input: bool = False
+    """Another run has read the file that its results went to: it is an analyst's sheet now."""
 
     @property
     def goal(self) -> Path:
         """Where its results go: where they went before, else beside its sheet, else into the working directory."""
-        from bulkstart.outputs import wanted_path  # noqa: PLC0415  beside its use
+        from bulkstart.outputs import numbered, wanted_path  # noqa: PLC0415  beside its use
 
         if self.past.results and not self.options.dry_run:
-            return Path(self.past.results)
+            named = Path(self.past.results)
+            return next(path for path in numbered(named) if not path.exists()) if self.results_are_input else named
         sheet = Path(self.past.sheet or f"bulkstart-{self.past.run_id}.csv")
         goal = wanted_path(sheet, None, dry_run=self.options.dry_run)
         return goal if goal.parent.is_dir() else Path(goal.name)
@@ -80,22 +83,29 @@ def take_up(
 
     ``given``: options by their names in Python; what decides about the meaning of rows must be the run's own. Raises ``UsageError``.
     """
+    if run_id is not None and not run_id.strip():
+        raise UsageError("the run is named by nothing: give its id, as bulkstart runs lists it")
     asked = Options(**{name: value for name, value in given.items() if name in Options.__dataclass_fields__})
     path = journal_file(portal, asked)
     if not path.exists():
         raise UsageError(f"there is no journal at {path}, so no run is known: name it with --journal")
     with _opened(path) as journal:
-        found = run_id or _last(portal, journal, asked, rows)
+        found = _last(portal, journal, asked, rows) if run_id is None else run_id
         past = journal.run(found)
+        read = past is not None and bool(past.results) and journal.is_sheet(past.results)
     if past is None:
         raise UsageError(f"the journal {path} has no run {found}: bulkstart runs lists them")
     options = _options(past, given)
     source = Path(past.sheet) if past.sheet else None
     if frame is not None:
-        return Taken(past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source)
+        return Taken(
+            past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source, results_are_input=read
+        )
     if source is not None and source.exists() and past.settings.get("whole_file"):
         frame = _read(past, source, given)
-        return Taken(past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source)
+        return Taken(
+            past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source, results_are_input=read
+        )
     gone = "is gone" if past.settings.get("whole_file") else "was changed in Python before the run"
     note = f"the sheet {past.sheet} {gone}: going on with what the journal holds of run {past.run_id}"
     return Taken(

@@ -71,14 +71,16 @@ def past_run(db: sqlite3.Connection, run_id: str, alive: Alive) -> PastRun | Non
 def _rows(db: sqlite3.Connection, run_id: str) -> Iterator[PastRow]:
     """The rows in the order of the sheet; one whose run died before it could tell counts the requests that it may have sent."""
     query = """SELECT position, label, key, run_rows.status, run_rows.workflow_id, run_rows.error_code, run_rows.error_message,
-                      attempts, run_rows.started_at, template_id, entity_type, entity_id, parameters, sent_at
+                      attempts, run_rows.started_at, template_id, entity_type, entity_id, parameters, sent_at, body
                FROM run_rows LEFT JOIN starts USING (key) WHERE run_rows.run_id=? ORDER BY position"""
-    for position, label, key, status, workflow_id, code, message, attempts, at, *body, sent_at in db.execute(query, (run_id,)):
+    for position, label, key, status, workflow_id, code, message, attempts, at, *start, sent_at, body in db.execute(
+        query, (run_id,)
+    ):
         sent = _requests(db, run_id, key) if not status and sent_at is not None else 0
         outcome = Outcome(position, Status(status or "not_attempted"), workflow_id, code, message, max(attempts, sent), at)
-        template_id, entity_type, entity_id, parameters = body
+        template_id, entity_type, entity_id, parameters = start
         request = StartRequest(template_id, entity_type, entity_id, json.loads(parameters)) if parameters is not None else None
-        yield PastRow(outcome, label, key, request)
+        yield PastRow(outcome, label, key, request or (StartRequest(*json.loads(body)) if body else None))
 
 
 def _requests(db: sqlite3.Connection, run_id: str, key: str) -> int:
@@ -136,7 +138,7 @@ class _Sweeps:
         same_portal = "run_id IN (SELECT id FROM runs WHERE portal=(SELECT portal FROM runs WHERE id=?))"
         query = f"SELECT clock_offset FROM sweeps WHERE clock_offset IS NOT NULL AND {same_portal} ORDER BY id DESC LIMIT 1"  # noqa: S608  literals of this file
         told = db.execute(query, (run_id,)).fetchone()
-        self._clock_offset = float(told[0]) if told else 0.0
+        self._clock_offset = float(told[0]) if told else None
 
     def sent(self, run_id: str, at: float) -> Sent:
         found = self._db.execute(

@@ -42,6 +42,8 @@ class Run:
     def __init__(
         self, run_id: str, *, portal: Portal | None = None, journal: str | os.PathLike[str] | None = None
     ) -> None:  # fmt: skip
+        if not isinstance(run_id, str) or not run_id.strip():
+            raise UsageError(f"Run needs the id of a run, not {run_id!r}: a start that sent nothing has none")
         self.run_id = run_id
         self._portal, self._journal = portal, journal
 
@@ -106,6 +108,8 @@ class Run:
 
     def _given(self, options: CallOptions) -> dict[str, Any]:
         options_of(options)  # a name that is none is an error here as in ``start``
+        if "output" in options:
+            raise UsageError("output: a past run's results are a frame; bulkstart.write_results writes them")
         given: dict[str, Any] = dict(options)
         return given | ({"journal": self._journal} if self._journal else {})
 

@@ -41,12 +41,12 @@ class Unread:
 async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int | None = None) -> Sweep | Unread:
     """Read the whole list, or that of one template.
 
-    It shifts while it is read: each page begins with the last row of the one before, and where that is not there some have ended and
-    the rest moved up, so that a page is read again; what moved to the head is found when the head is read once more.
+    Rows shift between pages while workflows move: a list of several pages is read again and again, until a whole pass brings nothing
+    new and no fewer rows are known than the portal counts (or two passes bring nothing: it may count what it does not show).
     """
     at, offset = time.time(), None
     seen: dict[str, Running] = {}
-    place, overlap, size, again = 0, 0, 0, False
+    place, fresh, passes, quiet = 0, False, 0, 0
     last: list[Running] = []
     for _ in range(MOST_PAGES):
         call = portal.gateway.running_call(place, template_id)
@@ -56,24 +56,18 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
             return _unread(portal, answer)
         offset = _ahead(answer) if offset is None else offset
         rows, total = page
-        size = max(size, len(rows))
-        if place and overlap and not (rows and rows[0].workflow_id in seen):
-            place, last = max(0, place - size), []
+        fresh = fresh or any(running.workflow_id not in seen for running in rows)
+        seen |= {running.workflow_id: running for running in rows}
+        place += len(rows)
+        same, last = rows == last, rows
+        if rows and not same and (total is None or place < total):
             continue
-        fresh = {running.workflow_id: running for running in rows if running.workflow_id not in seen}
-        seen |= fresh
-        read = place + len(rows)
-        if again and not fresh:
-            break
-        if not again and (not rows or rows == last or (total is not None and read >= total)):
-            if not place:
-                break
-            read, again = 0, True
-        last, overlap = rows, int(len(rows) > 1)
-        place = max(0, read - overlap)
-    else:
-        return Unread("LIST_TOO_LONG")  # what was not read would count as ended
-    return Sweep(at, offset, seen)
+        passes, quiet = passes + 1, 0 if fresh else quiet + 1
+        one_page = passes == 1 and place == len(rows)
+        if one_page or (quiet and len(seen) >= (total or 0)) or quiet > 1:
+            return Sweep(at, offset, seen)
+        place, fresh = 0, False
+    return Unread("LIST_TOO_LONG")  # what was not read would count as ended
 
 
 def _unread(portal: Portal, answer: Answer | Lost) -> Unread:

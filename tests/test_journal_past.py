@@ -295,11 +295,11 @@ def test_a_clock_that_a_sweep_did_not_tell_is_that_of_the_portals_last_one_that_
     assert [sent.clock_offset for one in journal.doubts("run-3") for sent in one.sends] == [999.0]
 
 
-def test_where_no_portals_clock_was_ever_told_ours_is_taken(journal):
+def test_where_no_portals_clock_was_ever_told_nothing_is_known_of_it(journal):
     begin(journal, "run-1", ask())
     swept(journal, "run-1", ahead=None)
     lose(journal, "run-1", ask())
-    assert [sent.clock_offset for sent in sends(journal, "run-1")] == [0.0]
+    assert [sent.clock_offset for sent in sends(journal, "run-1")] == [None]
 
 
 @pytest.mark.parametrize("undone", [Event.DEFER, Event.REFUSE])

@@ -186,7 +186,8 @@ class Machine(RuleBasedStateMachine):
             begun = life.write(partial(Claimant(name, pd.DataFrame(), PORTAL, OPTIONS, resumed).claim, begun, journal, before))
             if name not in self.runs:
                 self.runs.append(name)
-            self.released.update(KEYS.index(ready.key) for ready in begun.plan.ready if ready.released)
+            if resumed and resumed.release:
+                self.released.update(KEYS.index(ready.key) for ready in begun.plan.ready if ready.released)
             told, placed = {}, (lambda some: resumed.placed(some, found)) if resumed else list
 
             def write(notes, outcomes):

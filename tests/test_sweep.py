@@ -94,7 +94,7 @@ def test_the_list_of_one_template_is_asked_for_where_that_is_enough():
     portal = List(map(row, range(60)))
     swept(portal, 713)
     assert {query["templateId"] for query in portal.asked} == {"713"}
-    assert [query.get("offset") for query in portal.asked] == [None, "49", None]
+    assert [query.get("offset") for query in portal.asked] == [None, "50", None, "50"], "twice: rows may have shifted"
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
@@ -129,7 +129,7 @@ def test_what_ends_while_the_list_is_read_makes_no_other_one_missed(ended, page,
 
     portal = List(map(row, range(170)), moves=moves, tells_total=tells_total, size=size)
     assert ids(swept(portal)) >= {f"w.{number}" for number in range(ended, 170)}
-    assert len(portal.asked) <= 170 / (size - 1) + 70 / size + 9, "it goes back by pages"
+    assert len(portal.asked) <= 4 * (170 / size + 2), "a few passes"
 
 
 def test_a_portal_that_pays_no_heed_to_the_offset_ends_the_sweep_all_the_same():
@@ -140,7 +140,7 @@ def test_a_portal_that_pays_no_heed_to_the_offset_ends_the_sweep_all_the_same():
 
     portal = Same([])
     assert ids(swept(portal)) == {"w.1", "w.2"}
-    assert len(portal.asked) <= 4
+    assert len(portal.asked) <= 6
 
 
 def test_a_list_without_an_end_is_no_list():
@@ -164,7 +164,7 @@ def test_every_page_takes_a_slot_of_the_throttle():
     swept(portal, rate=0.5, burst=1.0)
     at = [virtual for virtual, _ in portal.at]
     assert all(later - earlier >= 1.9 for earlier, later in pairwise(at))
-    assert len(at) == 4
+    assert len(at) == 6
 
 
 # ----------------------------------------------------------------------------------------------------- what is no list
