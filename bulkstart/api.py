@@ -106,7 +106,7 @@ def _reconciling(
     finished: Finished, frame: pd.DataFrame, portal: Portal, wanted: Options, options: CallOptions
 ) -> Reconcile | None:
     """The job that settles the doubts of a run that has just ended, where ``reconcile=True`` asks for it."""
-    if not (wanted.reconcile and finished.run_id and finished.counts.get(Status.IN_DOUBT)):
+    if not (wanted.reconcile and finished.run_id and finished.counts.get(Status.IN_DOUBT)) or finished.exit_code in (1, 7, 130):
         return None
     given = {} if wanted.journal is None else {"journal": wanted.journal}
     taken = take_up(finished.run_id, portal, given, frame=frame)

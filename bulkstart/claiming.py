@@ -18,7 +18,7 @@ from bulkstart.model import SheetSource
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.results import invalid_outcomes
-from bulkstart.resumed import Resumed
+from bulkstart.resumed import Resumed, parameters_of
 from bulkstart.stages import plan_sheet, problems_of
 from bulkstart.sweep import Sweep
 
@@ -69,7 +69,10 @@ class Claimant:
                 rows = [
                     (position, label, key or "") for position, (label, key) in enumerate(zip(labels, sheet.keys, strict=True))
                 ]
-                claim.open_run(self._entry(begun, len(rows)), rows)
+                requests = enumerate(sheet.checked.requests)
+                taken = {ready.position for ready in plan.ready}
+                unsent = {position: request for position, request in requests if request and position not in taken}
+                claim.open_run(self._entry(begun, len(rows)), rows, unsent)
             if before is not None:
                 claim.keep_sweep(before.at, before.clock_offset, frozenset(before.running))
             claim.mark_crashed(plan.crashed)
@@ -83,8 +86,9 @@ class Claimant:
         source = self.frame.attrs.get("sheet")
         used = sorted({ready.request.template_id for ready in begun.plan.ready})
         kept = {name: value for name, value in dataclasses.asdict(self.options).items() if value is not None}
-        known = {template.id: template.modified for template in begun.met.templates or ()}
-        kept["modified"] = {str(number): known[number] for number in used if known.get(number)}
+        known = {template.id: template for template in begun.met.templates or ()}
+        kept["modified"] = {str(number): known[number].modified for number in used if number in known and known[number].modified}
+        kept["parameters"] = parameters_of(begun.met.templates, used)
         path = ""
         if isinstance(source, SheetSource):
             path = os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace")

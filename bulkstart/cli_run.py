@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -66,11 +67,13 @@ def resume(arguments: argparse.Namespace) -> int:
     with portal_of(arguments) as portal:
         kind = history.KINDS["release" if release else "resume"]
         taken = history.take_up(arguments.run, portal, given, rows=kind)
+        output = _output(arguments, taken)
         running = taken.resuming(portal, console, release=release, settle=given.get("settle"))
         with conduct.draining(running):
             _say(taken, console)
             finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
-            ended = _ended(arguments, taken, finished, portal, console)
+            ended = _Ended(arguments, finished, portal, taken.options, taken.source, output, console)
+            ended.write()
             ended.settle(taken.frame if taken.source else None, asks=asks)
             return ended.told()
 
@@ -84,11 +87,14 @@ def reconcile(arguments: argparse.Namespace) -> int:
     given = given_of(arguments)
     with portal_of(arguments) as portal:
         taken = history.take_up(arguments.run, portal, given, rows=history.KINDS["reconcile"])
+        output = _output(arguments, taken)
         looking = taken.reconciling(portal, console, settle=given.get("settle"))
         with conduct.draining(looking):
             _say(taken, console)
             finished = conduct.conduct(looking, desk, None)
-            return _ended(arguments, taken, finished, portal, console).told(looked=True)
+            ended = _Ended(arguments, finished, portal, taken.options, taken.source, output, console)
+            ended.write()
+            return ended.told(looked=True)
 
 
 def undo(arguments: argparse.Namespace) -> int:
@@ -123,6 +129,19 @@ def _asks(arguments: argparse.Namespace) -> bool:
 def _asker(question: str) -> bool:
     print(f"\n{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes", "д", "да")
+
+
+def _asked_between(question: str) -> bool:
+    """Ask while no job runs that an interrupt could drain: Ctrl-C or SIGTERM is a "no"."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return _asker(question)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return False
+    finally:
+        for number, known in before.items():
+            signal.signal(number, known)
 
 
 def _sessions() -> Callable[[str], str | None] | None:
@@ -167,6 +186,17 @@ def read(arguments: argparse.Namespace, expected: Iterable[str], console: Consol
     for note in frame.attrs["sheet"].notes:
         console.say(note)
     return frame
+
+
+def _output(arguments: argparse.Namespace, taken: Taken) -> Path:
+    """Where a past run's results go. Raises ``UsageError`` before anything is sent."""
+    from bulkstart import outputs  # noqa: PLC0415  beside its use
+
+    if not getattr(arguments, "output", None):
+        return taken.goal
+    output = outputs.wanted_path(taken.source or taken.goal, arguments.output, dry_run=taken.options.dry_run)
+    outputs.check_folder(output)
+    return output
 
 
 def _say(taken: Taken, console: Console) -> None:
@@ -247,7 +277,7 @@ class _Ended:
             self._show(None)
         wait = self._portal.gateway.settle if self._settle is None else self._settle
         rows = f"{doubts:,} row{'' if doubts == 1 else 's'} in doubt"
-        return _asker(f"{rows}. Look them up in the list of running workflows now (it waits up to {wait:.0f} s)?")
+        return _asked_between(f"{rows}. Look them up in the list of running workflows now (it waits up to {wait:.0f} s)?")
 
     def told(self, *, looked: bool = False) -> int:
         """Tell the person, and give the exit code."""
@@ -273,25 +303,13 @@ class _Ended:
         results = str(self._written or self._sheet or "")
         lasting = not self._portal.is_sandbox or self._options.journal is not None
         carried = [word for name in ("journal", "dialect") for word in self._carried(name)]
-        run = [*program(), "{}", self.finished.run_id, *carried] if lasting and self.finished.run_id else None
+        known = [self.finished.run_id] if self.finished.run_id else []
+        run = [*program(), "{}", *known, *carried] if lasting and (known or code == 5) else None  # noqa: PLR2004  doubts of earlier runs
         return next_step(code, words, str(self._sheet or ""), results, run=run, looked=looked)
 
     def _carried(self, name: str) -> list[str]:
         value = getattr(self._arguments, name, None)
         return [f"--{name}", str(value)] if value else []
-
-
-def _ended(arguments: argparse.Namespace, taken: Taken, finished: Finished, portal: Portal, console: Console) -> _Ended:
-    """The results of a past run, written where they belong."""
-    from bulkstart import outputs  # noqa: PLC0415  beside its use
-
-    output = taken.goal
-    if getattr(arguments, "output", None):
-        output = outputs.wanted_path(taken.source or output, arguments.output, dry_run=taken.options.dry_run)
-        outputs.check_folder(output)
-    ended = _Ended(arguments, finished, portal, taken.options, taken.source, output, console)
-    ended.write()
-    return ended
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

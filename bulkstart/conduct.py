@@ -91,6 +91,9 @@ def _asked(job: Job[Any], ask: Callable[[], T]) -> T | None:
     except KeyboardInterrupt:
         job.interrupt()
         return None
+    except OSError:  # the terminal is gone: nobody can say yes
+        job.interrupt()
+        return None
     finally:
         _restore(before)
 

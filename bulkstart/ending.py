@@ -89,7 +89,7 @@ def ending(
         code = code or 4
     if stop is NOT_CONFIRMED and code in (0, 4, 5):
         code = 6
-    if stop in (SHEET_HAS_PROBLEMS, WHOLE_SHEET) or (
+    if (stop is not None and stop.exit_code == SHEET_HAS_PROBLEMS.exit_code) or (
         options.dry_run and stop is None and begun.problems and not options.skip_invalid
     ):
         code = 3
@@ -112,6 +112,7 @@ def finished(
         "exit_code": code,
         "problems": [dataclasses.asdict(problem) for problem in begun.problems],
     }
+    results.attrs["from_journal"] = begun.sheet.from_journal
     results.attrs |= {"portal": begun.met.identity, "forecast": begun.forecast.to_json()}
     results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes, *begun.notes]}
     return Finished(

@@ -23,16 +23,19 @@ EARLY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request whose fate is unknown: Unix time; seconds that the portal's clock is ahead; ids that ran before, ``None``: unknown."""
+    """One request whose fate is unknown: Unix time; seconds that the portal's clock is ahead; ids that ran before. ``None``: unknown."""
 
     at: float
-    clock_offset: float
+    clock_offset: float | None
     baseline: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Doubtful:
-    """A start whose fate is unknown. ``ours``: one of the run that is reconciled; others only contend for workflows."""
+    """A start whose fate is unknown. ``ours``: one of the run that is reconciled; others only contend for workflows.
+
+    No ``sends``: a fed-back sheet brought the doubt, and nobody here knows when it was sent.
+    """
 
     key: str
     template_id: int
@@ -67,7 +70,9 @@ def weigh(
         if workflow.document is not None and workflow.workflow_id not in credited:
             by_place.setdefault((workflow.template_id, workflow.document), []).append(workflow)
     fitting = {
-        doubt.key: [w for w in by_place.get((doubt.template_id, doubt.document), ()) if _fits(w, doubt.sends, late)]
+        doubt.key: [
+            w for w in by_place.get((doubt.template_id, doubt.document), ()) if not doubt.sends or _fits(w, doubt.sends, late)
+        ]
         for doubt in doubts
     }
     claims = Counter(workflow.workflow_id for candidates in fitting.values() for workflow in candidates)
@@ -75,17 +80,24 @@ def weigh(
 
 
 def _fits(workflow: Running, sends: Iterable[Sent], late: float) -> bool:
-    """Whether a workflow may have come of one of these requests; where it is not known what ran before, anything may."""
+    """Whether a workflow may have come of one of these requests; where it is not known what ran before, or when, anything may."""
     began = moment(workflow.started)
     return began is not None and any(
-        workflow.workflow_id not in (sent.baseline or ()) and -EARLY <= began - (sent.at + sent.clock_offset) <= late
+        workflow.workflow_id not in (sent.baseline or ())
+        and (sent.clock_offset is None or -EARLY <= began - (sent.at + sent.clock_offset) <= late)
         for sent in sends
     )
 
 
 def _found(doubt: Doubtful, candidates: Sequence[Running], claims: Mapping[str, int], late: float) -> Found:
     entity, ids = f"{doubt.document[0]} {doubt.document[1]}", tuple(workflow.workflow_id for workflow in candidates)
-    known = [sent for sent in doubt.sends if sent.baseline is not None]
+    known = [sent for sent in doubt.sends if sent.baseline is not None and sent.clock_offset is not None]
+    if not doubt.sends:
+        why = "nobody here knows when it was sent, so that no running workflow can be told to be its own"
+        return Found(why=f"{why}; open {entity} and look")
+    if not known and any(sent.baseline is not None for sent in doubt.sends):
+        why = "the portal does not tell its time, so that no running workflow can be told to be its own"
+        return Found(why=f"{why}; open {entity} and look")
     if not known:
         why = "what ran before it was sent is not known, so that no running workflow can be told to be its own"
         return Found(why=f"{why}; open {entity} and look")

@@ -15,7 +15,7 @@ from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_past import TO_RECONCILE, TO_RESUME, PastRun
 from bulkstart.meeting import journal_file, journal_of, line_to, meeting
-from bulkstart.options import OF_THE_READER, Options
+from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
 from bulkstart.reconcile import Reconcile
@@ -27,6 +27,8 @@ from bulkstart.work import Front
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bulkstart.model import SheetSource
 
 OF_THE_RUN = ("template", "entity_type", "columns", "values", "decimal", "date_format", "campaign")
 """Options that decide what a row means: a run that goes on keeps its own (interface.md 1)."""
@@ -44,14 +46,17 @@ class Taken:
     source: Path | None
     """The sheet it was read from; ``None`` where the rows come from the journal."""
     notes: tuple[str, ...] = ()
+    results_are_input: bool = False
+    """Another run has read the file that its results went to: it is an analyst's sheet now."""
 
     @property
     def goal(self) -> Path:
         """Where its results go: where they went before, else beside its sheet, else into the working directory."""
-        from bulkstart.outputs import wanted_path  # noqa: PLC0415  beside its use
+        from bulkstart.outputs import numbered, wanted_path  # noqa: PLC0415  beside its use
 
         if self.past.results and not self.options.dry_run:
-            return Path(self.past.results)
+            named = Path(self.past.results)
+            return next(path for path in numbered(named) if not path.exists()) if self.results_are_input else named
         sheet = Path(self.past.sheet or f"bulkstart-{self.past.run_id}.csv")
         goal = wanted_path(sheet, None, dry_run=self.options.dry_run)
         return goal if goal.parent.is_dir() else Path(goal.name)
@@ -78,25 +83,38 @@ def take_up(
 
     ``given``: options by their names in Python; what decides about the meaning of rows must be the run's own. Raises ``UsageError``.
     """
+    if run_id is not None and not run_id.strip():
+        raise UsageError("the run is named by nothing: give its id, as bulkstart runs lists it")
     asked = Options(**{name: value for name, value in given.items() if name in Options.__dataclass_fields__})
     path = journal_file(portal, asked)
     if not path.exists():
         raise UsageError(f"there is no journal at {path}, so no run is known: name it with --journal")
     with _opened(path) as journal:
-        found = run_id or _last(portal, journal, asked, rows)
+        found = _last(portal, journal, asked, rows) if run_id is None else run_id
         past = journal.run(found)
+        read = past is not None and bool(past.results) and journal.is_sheet(past.results)
     if past is None:
         raise UsageError(f"the journal {path} has no run {found}: bulkstart runs lists them")
     options = _options(past, given)
     source = Path(past.sheet) if past.sheet else None
     if frame is not None:
         return Taken(
-            past, frame, options, partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback), source
+            past,
+            frame,
+            options,
+            partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback),
+            source,
+            results_are_input=read,
         )
     if source is not None and source.exists() and past.settings.get("whole_file"):
         frame = _read(past, source, given)
         return Taken(
-            past, frame, options, partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback), source
+            past,
+            frame,
+            options,
+            partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback),
+            source,
+            results_are_input=read,
         )
     gone = "is gone" if past.settings.get("whole_file") else "was changed in Python before the run"
     note = f"the sheet {past.sheet} {gone}: going on with what the journal holds of run {past.run_id}"
@@ -120,10 +138,11 @@ def _opened(path: Path) -> Iterator[Journal]:
 
 
 def _last(portal: Portal, journal: Journal, options: Options, rows: str) -> str:
-    """The last run of this portal that has such rows, else its last one."""
+    """The last run of this portal that has such rows, else its last one; one that is running now where there is no other."""
     identity = portal.fixed_identity() or journal.remembered_portal(portal.base_url, portal.digest(journal.salt))
     identity = identity or in_thread(_identity(portal, options))
     found = [*journal.runs_with(identity, rows), *journal.runs_with(identity, "")]
+    found = found or [str(run["run"]) for run in journal.runs() if run["portal"] == identity]
     if not found:
         raise UsageError(f"no run on {identity} stands in the journal {journal.path}: start a sheet first")
     return found[0]
@@ -150,9 +169,10 @@ def _options(past: PastRun, given: Mapping[str, Any]) -> Options:
             raise UsageError(
                 f"{option} differs from that of run {past.run_id} ({kept.get(name) or 'none'}): a run goes on under its own; leave it out"
             )
-    for name in OF_THE_READER & set(given):
-        kept_one, value = past.settings.get(name), given[name]
-        if name in ("tab", "header_row") and value is not None and str(value) != str(kept_one):
+    for name in ("tab", "header_row"):
+        value = given.get(name)
+        if value is not None and not _agrees(past, name, value):
+            kept_one = past.settings.get(name)
             raise UsageError(
                 f"--{name.replace('_', '-')} {value} differs from that of run {past.run_id} ({kept_one}): leave it out"
             )
@@ -169,7 +189,19 @@ def _agrees(past: PastRun, name: str, value: object) -> bool:
         return str(value) in (str(own), past.template)
     if name == "entity_type" and own is None:
         return {row.request.entity_type for row in past.rows if row.request} == {str(value).casefold()}
-    return str(value).casefold() == str(own).casefold()
+    if name == "tab" and str(value) != str(own):
+        return _tab_of(past, str(value)) == own
+    if name == "entity_type":
+        return str(value).casefold() == str(own).casefold()
+    return str(value) == str(own)
+
+
+def _tab_of(past: PastRun, named: str) -> str | None:
+    """The name of the tab that is called by a name or a number; a CSV file's is ``None``. Raises ``SheetError`` where there is none."""
+    from bulkstart.sheet import read_sheet  # noqa: PLC0415  lazy: pandas
+
+    found: SheetSource = read_sheet(past.sheet, tab=named, header_row=past.settings.get("header_row")).attrs["sheet"]
+    return found.tab
 
 
 def _read(past: PastRun, source: Path, given: Mapping[str, Any]) -> pd.DataFrame:

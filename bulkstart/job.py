@@ -33,13 +33,14 @@ from bulkstart.preflight import Met
 from bulkstart.question import Question, canary_text, release_text
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import Renewal
-from bulkstart.resumed import Resumed
+from bulkstart.results import frame_of
+from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
 from bulkstart.sweep import Sweep, Unread, sweep
 from bulkstart.throttle import Limits, Throttle
-from bulkstart.work import Front, Work
+from bulkstart.work import Front, InterruptedByPersonError, Work
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,6 +72,7 @@ class Job(Work):
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
         self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
         self._runner: Runner | None = None
+        self._unlike: Stop | None = None
 
     def _interrupt(self) -> None:
         super()._interrupt()
@@ -84,11 +86,16 @@ class Job(Work):
             with journal_of(self._portal, self._options) as journal:
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
-                stop = self._before_sending(begun)
+                stop = self._before_sending(begun) or self._unlike
                 if stop is None and self._options.probe_running and begun.plan.ready:
-                    begun, stop = await self._probed(begun, line, met.throttle)
+                    begun, stop = await self._probe(begun, line, met.throttle)
                 plan = begun.plan
-                if stop or self._options.dry_run or journal is None or not (plan.ready or plan.doubts or plan.crashed):
+                if (
+                    stop
+                    or self._options.dry_run
+                    or journal is None
+                    or not (plan.ready or plan.doubts or plan.crashed or plan.by_sheet)
+                ):
                     return self._ended(begun, stop)
                 if not all(self._front.ask(question) for question in self._questions(begun)):
                     return self._ended(begun, INTERRUPTED if self._interrupted else NOT_CONFIRMED)
@@ -102,6 +109,13 @@ class Job(Work):
         if past and met.met.identity not in (None, past.portal):
             raise UsageError(f"run {past.run_id} went to {past.portal}, and these credentials are for {met.met.identity}")
         sheet = self._reader(met.met)
+        if past and not sheet.from_journal and (found := unlike(past, met.met, sheet)):
+            self._front.say(f"{found.why}: the rows are told as the journal has them of run {past.run_id}")
+            self._frame, sheet, self._unlike = (
+                frame_of([(row.label, row.request) for row in past.rows]),
+                sheet_of(past),
+                found.stop,
+            )
         for note in (*met.met.notes, *sheet.checked.notes):
             self._front.say(note)
         view = self._look(sheet, met.met, journal)
@@ -117,6 +131,12 @@ class Job(Work):
         for note in told:
             self._front.say(note)
         return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast, notes=told)
+
+    async def _probe(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
+        try:
+            return await self._unless_interrupted(self._probed(begun, line, throttle))
+        except InterruptedByPersonError:
+            return begun, INTERRUPTED
 
     async def _probed(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         """``begun`` without rows whose entity runs the same template already."""

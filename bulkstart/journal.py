@@ -6,6 +6,8 @@ as long as it holds the lock file of its id, so that a run that died is told fro
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import secrets
 import sqlite3
 import time
@@ -21,7 +23,7 @@ from bulkstart.journal_tables import VERSION, open_database, told
 from bulkstart.journal_view import Before, Note, View
 from bulkstart.journal_write import Claim, apply, credit, settle, who
 from bulkstart.locks import RunLock
-from bulkstart.model import Outcome, StartRequest
+from bulkstart.model import Outcome, Parameter, StartRequest, Template
 from bulkstart.states import Event
 
 __all__ = ["VERSION", "Claim", "Journal", "new_run_id"]
@@ -98,6 +100,17 @@ class Journal:
         with told(self.path):
             return templates_before(self._db, portal)
 
+    def is_sheet(self, path: str) -> bool:
+        """Whether some run read this file."""
+        with told(self.path):
+            return self._db.execute("SELECT 1 FROM runs WHERE sheet=?", (path,)).fetchone() is not None
+
+    def kept_templates(self, portal: str) -> tuple[Template, ...] | None:
+        """The portal's templates as they were listed last; ``None`` where none are kept."""
+        with told(self.path):
+            found = self._db.execute("SELECT listing FROM templates WHERE portal=?", (portal,)).fetchone()
+        return tuple(_template(entry) for entry in json.loads(found[0])) if found else None
+
     def runs_with(self, portal: str, rows: str) -> list[str]:
         """Runs of a portal that have rows of a kind (``journal_past.TO_RESUME``, …; ``""``: all) and are not running, newest first."""
         with told(self.path):
@@ -122,7 +135,7 @@ class Journal:
         What was settled in the meantime, or is a living run's, stays as it is.
         """
         with self._transaction() as db:
-            alive = Alive(self.path, run_id)
+            alive = Alive(self.path)
             return {key for key, workflow_id in found.items() if not credit(db, run_id, key, workflow_id, alive)}
 
     def retell(self, run_id: str, exit_code: int, settled: Sequence[Outcome]) -> None:
@@ -149,6 +162,12 @@ class Journal:
         """Keep the identity that a base URL and a credential (digest) turned out to have."""
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO portals VALUES (?, ?, ?)", (base, credential, identity))
+
+    def keep_templates(self, portal: str, templates: Sequence[Template]) -> None:
+        """Keep the portal's templates, so that a sheet can be compared with the journal while the portal is silent."""
+        listing = json.dumps([dataclasses.asdict(template) for template in templates], default=str)
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO templates VALUES (?, ?)", (portal, listing))
 
     @contextmanager
     def claiming(self, run_id: str) -> Iterator[Claim]:
@@ -190,3 +209,8 @@ class Journal:
         """Free the lock of a run that ended, however it ended."""
         if lock := self._locks.pop(run_id, None):
             lock.release()
+
+
+def _template(entry: dict[str, Any]) -> Template:
+    own = entry.pop("parameters")
+    return Template(**entry, parameters=None if own is None else tuple(Parameter(**parameter) for parameter in own))

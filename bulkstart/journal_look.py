@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,8 @@ class Look:
 
     def _asked(self, portal: str, campaign: str) -> View:
         held = {found.key: found for found in self._held("JOIN asked USING (key)", ())}
+        for found in self._by_word(portal):
+            held.setdefault(found.key, found)
         same_document = "(template_id, entity_type, entity_id) IN (SELECT template_id, entity_type, entity_id FROM asked)"
         siblings: dict[tuple[int, str, int], list[Held]] = {}
         clause = f"WHERE portal=? AND campaign=? AND key NOT IN (SELECT key FROM asked) AND {same_document}"  # noqa: S608  literals of this file
@@ -76,6 +79,19 @@ class Look:
             {workflow_id: tuple(found) for workflow_id, found in ids.items()},
             frozenset((template, kind, number) for template, kind, number in others),
         )
+
+    def _by_word(self, portal: str) -> Iterator[Held]:
+        """Keys that a fed-back sheet said were started, in some run of this portal, and that no run has a start of."""
+        query = """SELECT asked.key, template_id, entity_type, entity_id, run_rows.run_id, workflow_id, run_rows.started_at
+                   FROM asked JOIN run_rows USING (key) JOIN runs ON runs.id=run_rows.run_id
+                   WHERE runs.portal=? AND workflow_id <> '' AND status='already_started'
+                     AND asked.key NOT IN (SELECT key FROM starts)"""
+        for key, template_id, entity_type, entity_id, run_id, workflow_id, at in self._db.execute(query, (portal,)):
+            sent_at = datetime.fromisoformat(at).timestamp() if at else None
+            yield Held(
+                key, portal, template_id, entity_type, entity_id, "", State.STARTED, run_id, live=False, workflow_id=workflow_id,
+                error_code="", error_message="as a sheet said", sent_at=sent_at,
+            )  # fmt: skip
 
     def _held(self, clause: str, arguments: tuple[str, ...]) -> Iterator[Held]:
         for entry in self._db.execute(f"SELECT {_FIELDS} FROM starts {clause}", arguments):  # noqa: S608  clauses are literals of this file
@@ -102,7 +118,9 @@ class Look:
             if crashed or (doubted and state is State.DEFERRED and not live):
                 state = State.IN_DOUBT  # design.md 3: nobody is at it, and it may have started
             document = (template_id, entity_type, entity_id)
-            yield Held(key, portal, *document, campaign, state, run_id, live, workflow_id, code, message, sent_at, crashed)
+            yield Held(
+                key, portal, *document, campaign, state, run_id, live, workflow_id, code, message, sent_at, crashed, bool(doubted)
+            )
 
     def _together(self, keys: Sequence[str]) -> frozenset[tuple[str, str]]:
         """Pairs (key of a sibling, asked key) that stood together in the sheet of one run."""

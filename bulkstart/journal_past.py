@@ -17,10 +17,12 @@ from bulkstart.states import Event
 NEVER_LEFT = frozenset({"CONNECT_FAILED", "CONNECT_TIMEOUT", "PROXY_REFUSED", "TLS_CERTIFICATE", "REQUEST_NOT_BUILT"})
 """Reasons of requests of which no byte left this machine (``transport``)."""
 _OPEN = "starts.key IS NULL OR (starts.state IN ('new', 'deferred') AND NOT starts.doubted)"
-_DOUBTFUL = "starts.state IN ('in_doubt', 'sending') OR (starts.state='deferred' AND starts.doubted)"
+_UNREAD = ""
+"""Stands for a workflow in a baseline that nobody could read."""
+_DOUBTFUL = "(starts.state IN ('in_doubt', 'sending') OR (starts.state='deferred' AND starts.doubted))"
 TO_RESUME = f"run_rows.key <> '' AND run_rows.status IN ('', 'not_attempted', 'gave_up') AND ({_OPEN})"
 """Rows that certainly did not start and were never refused, as they stand now."""
-TO_RECONCILE = f"({_DOUBTFUL})"
+TO_RECONCILE = _DOUBTFUL
 """Rows whose start may or may not have happened, as they stand now."""
 
 
@@ -69,14 +71,16 @@ def past_run(db: sqlite3.Connection, run_id: str, alive: Alive) -> PastRun | Non
 def _rows(db: sqlite3.Connection, run_id: str) -> Iterator[PastRow]:
     """The rows in the order of the sheet; one whose run died before it could tell counts the requests that it may have sent."""
     query = """SELECT position, label, key, run_rows.status, run_rows.workflow_id, run_rows.error_code, run_rows.error_message,
-                      attempts, run_rows.started_at, template_id, entity_type, entity_id, parameters, sent_at
+                      attempts, run_rows.started_at, template_id, entity_type, entity_id, parameters, sent_at, body
                FROM run_rows LEFT JOIN starts USING (key) WHERE run_rows.run_id=? ORDER BY position"""
-    for position, label, key, status, workflow_id, code, message, attempts, at, *body, sent_at in db.execute(query, (run_id,)):
+    for position, label, key, status, workflow_id, code, message, attempts, at, *start, sent_at, body in db.execute(
+        query, (run_id,)
+    ):
         sent = _requests(db, run_id, key) if not status and sent_at is not None else 0
         outcome = Outcome(position, Status(status or "not_attempted"), workflow_id, code, message, max(attempts, sent), at)
-        template_id, entity_type, entity_id, parameters = body
+        template_id, entity_type, entity_id, parameters = start
         request = StartRequest(template_id, entity_type, entity_id, json.loads(parameters)) if parameters is not None else None
-        yield PastRow(outcome, label, key, request)
+        yield PastRow(outcome, label, key, request or (StartRequest(*json.loads(body)) if body else None))
 
 
 def _requests(db: sqlite3.Connection, run_id: str, key: str) -> int:
@@ -130,11 +134,11 @@ class _Sweeps:
 
     def __init__(self, db: sqlite3.Connection, run_id: str) -> None:
         self._db = db
-        self._baselines: dict[int, frozenset[str]] = {}
+        self._baselines: dict[int, frozenset[str] | None] = {}
         same_portal = "run_id IN (SELECT id FROM runs WHERE portal=(SELECT portal FROM runs WHERE id=?))"
         query = f"SELECT clock_offset FROM sweeps WHERE clock_offset IS NOT NULL AND {same_portal} ORDER BY id DESC LIMIT 1"  # noqa: S608  literals of this file
         told = db.execute(query, (run_id,)).fetchone()
-        self._clock_offset = float(told[0]) if told else 0.0
+        self._clock_offset = float(told[0]) if told else None
 
     def sent(self, run_id: str, at: float) -> Sent:
         found = self._db.execute(
@@ -144,15 +148,18 @@ class _Sweeps:
             return Sent(at, self._clock_offset, None)
         sweep, offset = found
         if sweep not in self._baselines:
-            rows = self._db.execute("SELECT workflow_id FROM baselines WHERE sweep=?", (sweep,))
-            self._baselines[sweep] = frozenset(workflow_id for (workflow_id,) in rows)
+            found = frozenset(row[0] for row in self._db.execute("SELECT workflow_id FROM baselines WHERE sweep=?", (sweep,)))
+            self._baselines[sweep] = None if _UNREAD in found else found
         return Sent(at, self._clock_offset if offset is None else offset, self._baselines[sweep])
 
 
-def keep_sweep(db: sqlite3.Connection, run_id: str, at: float, clock_offset: float | None, workflow_ids: frozenset[str]) -> None:
-    """Write down what ran on the portal before a run's first send, and how far its clock was ahead."""
+def keep_sweep(
+    db: sqlite3.Connection, run_id: str, at: float, clock_offset: float | None, workflow_ids: frozenset[str] | None
+) -> None:
+    """Write down what ran on the portal before a run's first send (``None``: not known), and how far its clock was ahead."""
     sweep = db.execute("INSERT INTO sweeps (run_id, at, clock_offset) VALUES (?, ?, ?)", (run_id, at, clock_offset)).lastrowid
-    db.executemany("INSERT INTO baselines VALUES (?, ?)", ((sweep, workflow_id) for workflow_id in workflow_ids))
+    seen = {_UNREAD} if workflow_ids is None else workflow_ids
+    db.executemany("INSERT INTO baselines VALUES (?, ?)", ((sweep, workflow_id) for workflow_id in seen))
 
 
 def started_by(db: sqlite3.Connection, run_id: str) -> dict[str, tuple[str, int]]:

@@ -21,6 +21,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS portals (
   base TEXT NOT NULL, credential TEXT NOT NULL, identity TEXT NOT NULL, PRIMARY KEY (base, credential));
+CREATE TABLE IF NOT EXISTS templates (portal TEXT PRIMARY KEY, listing TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, started_at REAL NOT NULL, finished_at REAL, exit_code INTEGER, portal TEXT NOT NULL, dialect TEXT NOT NULL,
   sheet TEXT NOT NULL, template TEXT NOT NULL, campaign TEXT NOT NULL, rows INTEGER NOT NULL, settings TEXT NOT NULL,
@@ -35,7 +36,7 @@ CREATE TABLE IF NOT EXISTS starts (
 CREATE INDEX IF NOT EXISTS starts_by_document ON starts (portal, template_id, entity_type, entity_id, campaign);
 CREATE INDEX IF NOT EXISTS starts_by_workflow ON starts (workflow_id) WHERE workflow_id <> '';
 CREATE TABLE IF NOT EXISTS run_rows (
-  run_id TEXT NOT NULL, position INTEGER NOT NULL, label TEXT NOT NULL, key TEXT NOT NULL, status TEXT NOT NULL DEFAULT '',
+  run_id TEXT NOT NULL, position INTEGER NOT NULL, label TEXT NOT NULL, key TEXT NOT NULL, body TEXT, status TEXT NOT NULL DEFAULT '',
   workflow_id TEXT NOT NULL DEFAULT '', error_code TEXT NOT NULL DEFAULT '', error_message TEXT NOT NULL DEFAULT '',
   attempts INTEGER NOT NULL DEFAULT 0, started_at TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, position)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS run_rows_by_key ON run_rows (key) WHERE key <> '';

@@ -27,6 +27,8 @@ class Held:
     sent_at: float | None
     crashed: bool = False
     """A dead run left it on the wire, and nobody has written that down yet."""
+    doubted: bool = False
+    """An attempt of it ended in doubt once."""
 
     @property
     def open(self) -> bool:

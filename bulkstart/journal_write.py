@@ -24,6 +24,10 @@ def apply(db: sqlite3.Connection, run_id: str, note: Note) -> bool:
     state, owner, doubted = db.execute("SELECT state, run_id, doubted FROM starts WHERE key=?", (note.key,)).fetchone()
     if note.event is Event.SEND and (owner != run_id or state not in (State.NEW, State.DEFERRED)):
         return False
+    if note.event is Event.START and state == State.STARTED:
+        # it has two workflows now: both are written down, the first one counts
+        _log(db, run_id, note)
+        return False
     if note.event is Event.START and _is_taken(db, note):
         apply(
             db,
@@ -46,13 +50,17 @@ def apply(db: sqlite3.Connection, run_id: str, note: Note) -> bool:
             *(first_doubt_stays, note.error_code, first_doubt_stays, note.error_message, note.key),
         ),
     )
+    _log(db, run_id, note)
+    return True
+
+
+def _log(db: sqlite3.Connection, run_id: str, note: Note) -> None:
     told_all = [note.workflow_id, note.error_code, note.error_message]
     detail = json.dumps(told_all, ensure_ascii=False) if any(told_all) else ""
     db.execute(
         "INSERT INTO events (at, run_id, key, event, note) VALUES (?, ?, ?, ?, ?)",
         (time.time(), run_id, note.key, note.event, detail),
     )
-    return True
 
 
 def credit(db: sqlite3.Connection, run_id: str, key: str, workflow_id: str, alive: Alive) -> bool:
@@ -97,6 +105,10 @@ def settle(db: sqlite3.Connection, run_id: str, settled: Iterable[Outcome]) -> N
     )  # fmt: skip
 
 
+def _body(request: StartRequest) -> str:
+    return json.dumps([request.template_id, request.entity_type, request.entity_id, dict(request.parameters)])
+
+
 class Claim:
     """What a run does inside its claiming transaction."""
 
@@ -108,17 +120,20 @@ class Claim:
         return Look(self._db, Alive(self._path, self._run_id)).view(portal, keyed, campaign, workflow_ids)
 
     def reopen_run(self, positions: Iterable[int]) -> None:
-        """Go on with a run that ended or died: its rows at ``positions`` are open again."""
+        """Go on with a run that ended or died: its rows at ``positions`` are open again, and what runs now is yet to be read."""
         self._db.execute("UPDATE runs SET finished_at=NULL, exit_code=NULL WHERE id=?", (self._run_id,))
         query = "UPDATE run_rows SET status='', error_code='', error_message='' WHERE run_id=? AND position=?"
         self._db.executemany(query, ((self._run_id, position) for position in positions))
+        keep_sweep(self._db, self._run_id, time.time(), None, None)
 
     def keep_sweep(self, at: float, clock_offset: float | None, workflow_ids: frozenset[str]) -> None:
         """Keep what ran on the portal before the first send, and how far its clock was ahead."""
         keep_sweep(self._db, self._run_id, at, clock_offset, workflow_ids)
 
-    def open_run(self, run: Mapping[str, Any], rows: Iterable[tuple[int, str, str]]) -> None:
-        """Enter the run and all rows of its sheet as (position, label, key or ``""``)."""
+    def open_run(
+        self, run: Mapping[str, Any], rows: Iterable[tuple[int, str, str]], unsent: Mapping[int, StartRequest] | None = None
+    ) -> None:
+        """Enter the run and all rows of its sheet as (position, label, key or ``""``); ``unsent``: requests that it will not send."""
         self._db.execute(
             """INSERT INTO runs (id, started_at, portal, dialect, sheet, template, campaign, rows, settings)
                VALUES (:id, :started_at, :portal, :dialect, :sheet, :template, :campaign, :rows, :settings)""",
@@ -126,6 +141,10 @@ class Claim:
         )
         self._db.executemany(
             "INSERT INTO run_rows (run_id, position, label, key) VALUES (?, ?, ?, ?)", ((self._run_id, *row) for row in rows)
+        )
+        self._db.executemany(
+            "UPDATE run_rows SET body=? WHERE run_id=? AND position=?",
+            ((_body(request), self._run_id, position) for position, request in (unsent or {}).items()),
         )
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -126,4 +126,10 @@ async def meeting(portal: Portal, line: Line, journal: Journal | None, options: 
         if journal and not options.dry_run and portal.fixed_identity() is None:
             journal.remember_portal(base, credential, met.identity)
         met = with_templates(met, *await list_templates(portal, ask, throttle))
+    identity = met.identity
+    if journal and not options.dry_run and identity is not None:
+        if met.stop is not None:  # nothing will be sent: the last list tells which rows the journal knows
+            met = replace(met, templates=met.templates or journal.kept_templates(identity))
+        elif met.templates and met.templates != journal.kept_templates(identity):
+            journal.keep_templates(identity, met.templates)
     return Meeting(met, limits, throttle)

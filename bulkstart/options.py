@@ -88,6 +88,10 @@ class Options:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
+        for name in _NUMBERS:  # numpy's count too, and are kept as Python's own
+            value = getattr(self, name)
+            if isinstance(value, Real) and not isinstance(value, int | float):
+                object.__setattr__(self, name, int(value) if isinstance(value, Integral) else float(value))
         for name in ("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value, whole=name in _WHOLE) and 0 < value < float("inf")):
@@ -106,6 +110,10 @@ class Options:
             )
 
 
+_NUMBERS = (
+    *("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"),
+    *("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"),
+)
 _WHOLE = frozenset({"template", "limit", "max_unknown", "canary", "halt_doubts", "halt_same", "per_document"})
 
 

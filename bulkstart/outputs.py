@@ -70,7 +70,7 @@ def write_beside(
         if candidate.exists():
             if source is not None and source.exists() and candidate.samefile(source):
                 continue
-            if not replaceable(candidate, known):
+            if not replaceable(candidate, known) or (results.attrs.get("from_journal") and _has_more(candidate, results)):
                 continue
         try:
             notes = write_sheet(results, candidate, source=source, safe_csv=safe_csv)
@@ -82,6 +82,13 @@ def write_beside(
             notes = [f"{why}: written to {candidate.name}", *notes]
         return candidate, notes
     raise UsageError(f"no free name beside {path}: clear the folder, or name another file with -o")
+
+
+def _has_more(path: Path, results: pd.DataFrame) -> bool:
+    """Whether an existing file has columns of the analyst's own that rows from the journal lack."""
+    from bulkstart.sheet import read_sheet  # noqa: PLC0415  lazy: pandas
+
+    return not {str(name) for name in read_sheet(path).columns} <= {str(name) for name in results.columns}
 
 
 def replaceable(path: Path, known: Known) -> bool:

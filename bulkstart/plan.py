@@ -226,6 +226,10 @@ class _Making:
         self.ready.append(Ready(row.position, row.label, key, request, held))
 
     def claimed(self, row: Row, held: Held) -> None:
+        if held.doubted and held.key == self.keys[row.position]:
+            message = "; ".join(filter(None, (held.error_message, f"run {held.run_id} is sending it again right now")))
+            self.settle(row, Status.IN_DOUBT, code=held.error_code or "IN_DOUBT", message=message)
+            return
         message = f"run {held.run_id} is working on it right now; look again when that run has ended"
         self.settle(row, Status.NOT_ATTEMPTED, code="CLAIMED_BY_RUN", message=message)
 

@@ -18,7 +18,8 @@ from bulkstart.model import Status
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
-from bulkstart.resumed import Resumed
+from bulkstart.results import frame_of
+from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.stages import Sheet, plan_sheet, problems_of
 from bulkstart.sweep import Unread, sweep
@@ -69,7 +70,11 @@ class Reconcile(Work):
             raise UsageError(f"run {past.run_id} went to {past.portal}, and these credentials are for {met.met.identity}")
         if past.live:
             raise UsageError(f"run {past.run_id} is running right now: reconcile it when it has ended")
-        return self._reader(met.met)
+        sheet = self._reader(met.met)
+        if not sheet.from_journal and (found := unlike(past, met.met, sheet)):
+            self._front.say(f"{found.why}: the rows are told as the journal has them of run {past.run_id}")
+            self._frame, sheet = frame_of([(row.label, row.request) for row in past.rows]), sheet_of(past)
+        return sheet
 
     async def _look_up(
         self, line: Line, journal: Journal, met: Meeting, doubts: Sequence[Doubtful]
@@ -77,7 +82,7 @@ class Reconcile(Work):
         """Wait until no lost start can still begin, read the list, and credit what it proves."""
         ours = [doubt for doubt in doubts if doubt.ours]
         last = max((sent.at for doubt in ours for sent in doubt.sends), default=0.0)
-        if (wait := last + self._settle - time.time()) > 0:
+        if (wait := min(self._settle, last + self._settle - time.time())) > 0:
             self._front.say(f"waiting {wait:.0f} s: a lost start may still begin until then")
             await asyncio.sleep(wait)
         templates = {doubt.template_id for doubt in ours}
@@ -85,6 +90,9 @@ class Reconcile(Work):
         if isinstance(seen, Unread):
             denied = seen.denied
             return {}, Stop(seen.code, UNREADABLE.format(seen.code), denied.exit_code if denied else 6)
+        taken_up = journal.run(self._resumed.past.run_id)
+        if taken_up is None or taken_up.live:
+            return {}, Stop("CLAIMED_BY_RUN", "the run was gone on with meanwhile; reconcile it when that has ended", 6)
         credited, doubts = (
             journal.known_ids(seen.running),
             journal.doubts(self._resumed.past.run_id),
@@ -100,7 +108,7 @@ class Reconcile(Work):
         view = journal.view(
             met.met.identity or self._resumed.past.portal, sheet.keyed, self._options.campaign, sheet.workflow_ids
         )
-        plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox)
+        plan = plan_sheet(sheet, view, self._options, sandbox=self._portal.is_sandbox, blocked=True)
         plan = self._resumed.narrowed(plan, sheet, view, time.time())
         told = self._resumed.left(plan)
         for position, outcome in plan.outcomes.items():

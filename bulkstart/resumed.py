@@ -12,8 +12,10 @@ from bulkstart.checks import Checked
 from bulkstart.columns import ColumnMap
 from bulkstart.journal_past import PastRow, PastRun
 from bulkstart.journal_view import Held, View
-from bulkstart.model import Outcome, Row, Status
+from bulkstart.model import Outcome, Row, Status, Template
 from bulkstart.plan import Plan, Ready
+from bulkstart.preflight import Met
+from bulkstart.retry import Stop
 from bulkstart.stages import Sheet
 from bulkstart.states import State
 
@@ -33,13 +35,13 @@ class Resumed:
     """The run's rows by key; of equal rows the one that counted."""
 
     def __post_init__(self) -> None:
-        led = sorted(self.past.rows, key=lambda row: row.outcome.status not in _NEVER_LEADS)
+        led = sorted(self.past.rows, key=lambda row: _weight(row.outcome))
         object.__setattr__(self, "rows", {row.key: row for row in led if row.key})
 
     def placed(self, outcomes: Sequence[Outcome], sheet: Sheet) -> list[Outcome]:
         """The outcomes of the sheet's rows at their places in the run; rows that the run did not have are left out."""
         found = {}
-        for outcome in outcomes:
+        for outcome in sorted(outcomes, key=_weight):  # of equal rows the one that counts
             key = sheet.keys[outcome.position]
             past = self.rows.get(key) if key else None
             if past is not None and outcome.status not in _NEVER_LEADS:
@@ -54,6 +56,7 @@ class Resumed:
     def narrowed(self, plan: Plan, sheet: Sheet, view: View, now: float, limit: int | None = None) -> Plan:
         """``plan`` for this run's own rows: those that certainly did not start and were never refused, and released doubts."""
         outcomes, ready = dict(plan.outcomes), []
+        first = {key: position for position, key in reversed([*enumerate(sheet.keys)]) if key}
         for entry in plan.ready:
             told = self._unsendable(entry)
             if told is None:
@@ -67,7 +70,7 @@ class Resumed:
             held, past = view.held.get(key), self.rows.get(key)
             entry = Ready(position, sheet.checked.rows[position].label, key, request, held)
             if outcome.status is Status.NOT_ATTEMPTED and outcome.error_code == "LIMIT":
-                outcomes[position] = self._unsendable(entry) or outcome
+                outcomes[position] = (self._unsendable(entry) if first[key] == position else None) or outcome
             elif held and past:
                 outcomes[position] = self._known(outcome, held, past, now)
                 within = limit is None or position < limit
@@ -101,7 +104,11 @@ class Resumed:
         past = self.rows.get(entry.key)
         if past is None:
             return self._foreign(entry.position)
-        if past.outcome.workflow_id:  # started before by the word of the sheet as it was then: the journal has no start of it
+        if (
+            past.outcome.workflow_id and entry.held is None
+        ):  # started before by the word of the sheet as it was then: the journal has no start of it
+            return replace(past.outcome, position=entry.position)
+        if past.outcome.status is Status.REFUSED:
             return replace(past.outcome, position=entry.position)
         if entry.held is not None and entry.held.state is State.REFUSED:
             attempts = past.outcome.attempts
@@ -117,7 +124,7 @@ class Resumed:
         if outcome.status is Status.ALREADY_STARTED and held.run_id == self.past.run_id:
             return replace(outcome, status=Status.STARTED, error_message=held.error_message, attempts=max(1, attempts))
         if outcome.status is not Status.IN_DOUBT:
-            return outcome
+            return replace(outcome, attempts=attempts) if outcome.status is Status.NOT_ATTEMPTED else outcome
         seen = past.outcome.status is Status.IN_DOUBT and past.outcome.error_message
         message = past.outcome.error_message.partition(_WAITING)[0] if seen else outcome.error_message
         if self.release and (left := self.waits(held, now)) > 0:
@@ -126,7 +133,45 @@ class Resumed:
 
     def waits(self, held: Held, now: float) -> float:
         """Seconds until a row in doubt may be sent again; ``now`` is a Unix time."""
-        return (held.sent_at or self.past.started_at) + self.settle - now
+        return min(self.settle, (held.sent_at or self.past.started_at) + self.settle - now)  # a clock may have been ahead
+
+
+def parameters_of(templates: Sequence[Template] | None, used: Sequence[int]) -> dict[str, list[str] | None]:
+    """The parameters' names of the templates that a run uses, ``None`` where the portal tells none: by them columns were matched."""
+    known = {template.id: template.parameters for template in templates or ()}
+    return {str(number): None if (own := known.get(number)) is None else sorted(p.name for p in own) for number in used}
+
+
+@dataclass(frozen=True, slots=True)
+class Unlike:
+    """Why a sheet cannot be read now as the run read it; ``stop``: why nothing may be sent then."""
+
+    why: str
+    stop: Stop | None = None
+
+
+def unlike(past: PastRun, met: Met, sheet: Sheet) -> Unlike | None:
+    """Whether the sheet's rows would have other keys now, or none, so that what the run did would be told as if it had never been."""
+    before = past.settings.get("parameters", {})
+    if met.stop is not None or (met.templates is None and any(names is not None for names in before.values())):
+        return Unlike("the portal does not give its templates now")
+    now = parameters_of(met.templates, [int(number) for number in before])
+    if met.templates is not None and now != before:
+        text = "the template's parameters have changed on the portal since the run; check and run the sheet itself"
+        return Unlike("the template's parameters have changed on the portal", Stop("TEMPLATE_CHANGED", text, 6))
+    if any(problem.position is None for problem in sheet.checked.problems):
+        text = "; ".join(problem.message for problem in sheet.checked.problems if problem.position is None)
+        return Unlike(
+            "the sheet as a whole has a problem now", Stop("SHEET_HAS_PROBLEMS", f"the sheet as a whole has a problem: {text}", 3)
+        )
+    return None
+
+
+def _weight(outcome: Outcome) -> tuple[bool, bool, bool, int]:
+    """Which of equal rows counts, the last of these: one with an id, one that was tried, one within ``--limit``, the first of them."""
+    tried = outcome.status not in _NEVER_LEADS and outcome.status is not Status.NOT_ATTEMPTED
+    within = outcome.status not in _NEVER_LEADS and outcome.error_code != "LIMIT"
+    return bool(outcome.workflow_id), tried, within, -outcome.position
 
 
 def sheet_of(past: PastRun) -> Sheet:

@@ -13,7 +13,8 @@ from bulkstart.history import no_frame, take_up
 from bulkstart.journal import Journal
 from bulkstart.journal_past import PastRun
 from bulkstart.meeting import journal_file
-from bulkstart.options import CallOptions, Options
+from bulkstart.model import Status
+from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.plan import Rules, make
 from bulkstart.portal import Portal
 from bulkstart.results import completed, counts, exit_code, frame_of, results_frame
@@ -41,6 +42,8 @@ class Run:
     def __init__(
         self, run_id: str, *, portal: Portal | None = None, journal: str | os.PathLike[str] | None = None
     ) -> None:  # fmt: skip
+        if not isinstance(run_id, str) or not run_id.strip():
+            raise UsageError(f"Run needs the id of a run, not {run_id!r}: a start that sent nothing has none")
         self.run_id = run_id
         self._portal, self._journal = portal, journal
 
@@ -74,11 +77,16 @@ class Run:
         """Go on with rows that certainly did not start and were never refused; with ``release_doubts`` with rows in doubt too.
 
         ``frame``: the rows to look for, by default those of the run. Returns the results frame, like ``start``. ``settle``: seconds since a
-        doubtful send before it may be sent again.
+        doubtful send before it may be sent again; ``reconcile=True``: settle doubts when it ends.
         """
-        portal = self._chosen()
+        portal, settle = self._chosen(), options.get("settle")
         taken = take_up(self.run_id, portal, self._given(options), frame=frame)
-        return conduct(taken.resuming(portal, None, release=release_doubts, settle=options.get("settle"))).results
+        finished = conduct(taken.resuming(portal, None, release=release_doubts, settle=settle))
+        wanted = taken.options.reconcile and not taken.options.dry_run and finished.exit_code not in (7, 130)
+        if wanted and finished.counts.get(Status.IN_DOUBT):
+            again = take_up(self.run_id, portal, self._given(options), frame=frame)  # what it sent a moment ago is in doubt too
+            finished = conduct(again.reconciling(portal, None, settle=settle))
+        return finished.results
 
     def reconcile(self, frame: pd.DataFrame | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
         """Settle doubts by the portal's list of running workflows, ``settle`` seconds after the last send.
@@ -99,6 +107,9 @@ class Run:
         return self._portal or Portal.from_env()
 
     def _given(self, options: CallOptions) -> dict[str, Any]:
+        options_of(options)  # a name that is none is an error here as in ``start``
+        if "output" in options:
+            raise UsageError("output: a past run's results are a frame; bulkstart.write_results writes them")
         given: dict[str, Any] = dict(options)
         return given | ({"journal": self._journal} if self._journal else {})
 

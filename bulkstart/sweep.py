@@ -39,10 +39,15 @@ class Unread:
 
 
 async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int | None = None) -> Sweep | Unread:
-    """Read the whole list, or that of one template. A list of several pages shifts while workflows move: its head is read once more."""
+    """Read the whole list, or that of one template.
+
+    Rows shift between pages while workflows move: a list of several pages is read again and again, until a whole pass brings nothing
+    new and no fewer rows are known than the portal counts (or two passes bring nothing: it may count what it does not show).
+    """
     at, offset = time.time(), None
     seen: dict[str, Running] = {}
-    place, again = 0, False
+    place, fresh, passes, quiet = 0, False, 0, 0
+    last: list[Running] = []
     for _ in range(MOST_PAGES):
         call = portal.gateway.running_call(place, template_id)
         answer = await asked(send, call, throttle, lambda got: busy_of(portal, got))
@@ -51,19 +56,18 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
             return _unread(portal, answer)
         offset = _ahead(answer) if offset is None else offset
         rows, total = page
-        fresh = {running.workflow_id: running for running in rows if running.workflow_id not in seen}
-        seen |= fresh
+        fresh = fresh or any(running.workflow_id not in seen for running in rows)
+        seen |= {running.workflow_id: running for running in rows}
         place += len(rows)
-        if again:
-            if not fresh:
-                break
-        elif not fresh or (total is not None and place >= total):
-            if place == len(rows):
-                break
-            place, again = 0, True
-    else:
-        return Unread("LIST_TOO_LONG")  # what was not read would count as ended
-    return Sweep(at, offset, seen)
+        same, last = rows == last, rows
+        if rows and not same and (total is None or place < total):
+            continue
+        passes, quiet = passes + 1, 0 if fresh else quiet + 1
+        one_page = passes == 1 and place == len(rows)
+        if one_page or (quiet and len(seen) >= (total or 0)) or quiet > 1:
+            return Sweep(at, offset, seen)
+        place, fresh = 0, False
+    return Unread("LIST_TOO_LONG")  # what was not read would count as ended
 
 
 def _unread(portal: Portal, answer: Answer | Lost) -> Unread:

@@ -83,11 +83,14 @@ def tell(arguments: argparse.Namespace, finished: Finished, written: Path | None
 def tell_undone(arguments: argparse.Namespace, undone: Undone) -> None:
     """What became of a run's workflows."""
     if arguments.json:
-        print_json(undone.exit_code, None, more={"run": undone.run_id, "portal": undone.portal, "counts": undone.counts})
+        stop = undone.stop
+        why: list[dict[str, object]] = [{"row": None, "column": None, "code": stop.code, "message": stop.message}] if stop else []
+        more = {"run": undone.run_id, "portal": undone.portal, "counts": undone.counts}
+        print_json(undone.exit_code, problems=why, more=more)
         return
     told = ", ".join(f"{count:,} {name}" for name, count in undone.counts.items())
     print(plain(f"run {undone.run_id} on {undone.portal}: {told}"))
-    for workflow_id, why in list(undone.running.items())[:_SHOWN_PROBLEMS]:
-        print(plain(f"  {workflow_id} still runs: {why}"))
+    for workflow_id, reason in list(undone.running.items())[:_SHOWN_PROBLEMS]:
+        print(plain(f"  {workflow_id} still runs: {reason}"))
     if undone.stop is not None:
         print(plain(f"stopped: {undone.stop.code}: {undone.stop.message}"))

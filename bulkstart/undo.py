@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED
 from bulkstart.errors import UsageError
 from bulkstart.forecast import about
 from bulkstart.gateways import Stopped
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from bulkstart.meeting import Line
 
 AT_ONCE = 4
+NOT_CONFIRMED = Stop("RUN_STOPPED", "not confirmed; nothing was terminated", 6)
+INTERRUPTED = Stop("INTERRUPTED", "interrupted; undo the run again to go on: what has ended already is left alone", 130)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Undo(Work):
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
         self._past, self._erase = past, erase
+        self._workers: list[asyncio.Task[None]] = []
 
     async def run(self) -> Undone:
         """Look what runs, ask, and terminate it. Raises only ``UsageError`` and its kin."""
@@ -123,7 +125,7 @@ class Undo(Work):
         self, ours: list[str], gone: tuple[str, ...], started: int, journal: Journal, line: Line, met: Meeting
     ) -> Undone:
         """One request for each; the list is read again at the end, since a lost answer proves nothing."""
-        todo, why, stops = list(ours), dict.fromkeys(ours, "not asked"), list[Stop]()
+        todo, why, before, stops = list(ours), dict.fromkeys(ours, "not asked"), set[str](), list[Stop]()
 
         async def work() -> None:
             while todo and not stops and not self._interrupted:
@@ -133,22 +135,31 @@ class Undo(Work):
                 verdict = self._portal.gateway.read_stop(answer) if isinstance(answer, Answer) else answer
                 if isinstance(verdict, Stopped):
                     why.pop(workflow_id)
+                    before.update({workflow_id} if verdict.before else ())
                 elif isinstance(verdict, Denied):
                     stops.append(Stop(inert(verdict.code), inert(verdict.message), verdict.exit_code))
                 else:
                     why[workflow_id] = getattr(verdict, "code", "") or getattr(verdict, "reason", "")
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(AT_ONCE, len(ours))):
-                group.create_task(work())
+        self._workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(ours)))]
+        await asyncio.wait(self._workers)
+        for worker in self._workers:
+            if not worker.cancelled():
+                worker.result()
         if why and not self._interrupted:
             seen = await sweep(self._portal, line.send, met.throttle)
             if not isinstance(seen, Unread):
                 why = {workflow_id: reason for workflow_id, reason in why.items() if workflow_id in seen.running}
-        ended = tuple(workflow_id for workflow_id in ours if workflow_id not in why)
+        ended = tuple(workflow_id for workflow_id in ours if workflow_id not in why and workflow_id not in before)
         journal.terminated(self._past.run_id, ended)
         stop = stops[0] if stops else INTERRUPTED if self._interrupted else None
-        return Undone(self._past.run_id, self._past.portal, started, ended, gone, why, stop=stop)
+        return Undone(self._past.run_id, self._past.portal, started, ended, (*gone, *before), why, stop=stop)
+
+    def _interrupt(self) -> None:
+        super()._interrupt()
+        if self._interrupted > 1:  # do not wait for answers either
+            for worker in self._workers:
+                worker.cancel()
 
 
 def _stopped(undone: Undone, stop: Stop) -> Undone:

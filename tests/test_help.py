@@ -20,7 +20,7 @@ SHEET = (
 )
 START = (
     "--output --yes --dry-run --skip-invalid --canary --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
-    "--halt-percent --per-document --deadline --timeout --safe-csv"
+    "--halt-percent --per-document --reconcile --probe-running --deadline --timeout --settle --safe-csv"
 )
 GENERAL = "--json --quiet --verbose --journal --help --version"
 CONTRACT = {
@@ -28,6 +28,9 @@ CONTRACT = {
     "check": f"{SHEET} {GENERAL} --sandbox",
     "templates": f"{GENERAL} --sandbox",
     "runs": GENERAL,
+    "resume": f"--release-doubts {SHEET} {START} {GENERAL} --sandbox",
+    "reconcile": f"--settle --output --safe-csv --rate --burst {GENERAL} --sandbox",
+    "undo": f"--erase --dry-run --yes --rate --burst {GENERAL} --sandbox",
     "sandbox": "--port --scenario --ledger --help --version",
 }
 """The options of the interface page that this version has, by command."""
@@ -85,6 +88,13 @@ def test_the_defaults_that_help_states_are_the_real_ones() -> None:
     for option, value in DEFAULTS.items():
         assert getattr(parsed, option.removeprefix("--").replace("-", "_")) == value
         assert f"(default: {value})" in entry(text, option)
+
+
+@pytest.mark.parametrize(("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN")])
+def test_a_command_about_a_past_run_says_how_the_run_is_named(command: str, place: str) -> None:
+    text = program(command, "--help").stdout
+    assert re.search(rf"^usage: bulkstart {command} .*{re.escape(place)}$", text.split("\n\n")[0], re.MULTILINE | re.DOTALL), text
+    assert "as bulkstart runs lists it" in " ".join(text.split())
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -80,5 +80,5 @@ def test_every_option_of_the_interface_that_concerns_a_start_can_be_given_in_pyt
         "canary",
     }
     wanted |= {"rate", "burst", "polite", "max_unknown", "batch", "halt_doubts", "halt_same", "halt_percent", "per_document"}
-    wanted |= {"campaign", "allow_changed", "reconcile", "journal", "deadline", "timeout"}
+    wanted |= {"campaign", "allow_changed", "reconcile", "probe_running", "journal", "deadline", "timeout"}
     assert wanted - set(StartOptions.__annotations__) == set()

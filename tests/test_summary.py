@@ -56,13 +56,38 @@ def test_problem_lines_name_row_column_code_and_message_and_never_cut_the_counts
     assert problem_lines(problems[:1], 5)[-1] == "1 problem: no-id × 1"
 
 
-@pytest.mark.parametrize(
-    ("code", "named"), [(3, "r.csv"), (4, "my r.csv"), (5, "r.csv"), (6, "r.csv"), (7, "r.csv"), (130, "r.csv")]
-)
+@pytest.mark.parametrize(("code", "named"), [(3, "r.csv"), (4, "my r.csv"), (6, "r.csv"), (7, "r.csv"), (130, "r.csv")])
 def test_what_is_left_to_do_is_the_same_command_on_the_sheet_or_on_its_results(code, named):
     words = ["bulkstart", "my deals.csv", "--template", "713", "--sandbox"]
     command = next_step(code, words, "my deals.csv", named)
-    assert command.endswith(f"bulkstart {shlex.quote(named if code in (4, 5) else 'my deals.csv')} --template 713 --sandbox")
+    assert command.endswith(f"bulkstart {shlex.quote(named if code == 4 else 'my deals.csv')} --template 713 --sandbox")
+
+
+RUN = ["bulkstart", "{}", "20261122-1", "--journal", "my j.sqlite"]
+
+
+@pytest.mark.parametrize("code", [6, 7, 130])
+def test_a_run_that_is_kept_goes_on_by_its_id(code):
+    command = next_step(code, ["bulkstart", "deals.csv"], "deals.csv", "r.csv", run=RUN)
+    assert command == "bulkstart resume 20261122-1 --journal 'my j.sqlite'"
+
+
+def test_doubts_are_looked_up_first_and_only_then_sent_again_on_a_person_s_word():
+    words = ["bulkstart", "deals.csv"]
+    assert next_step(5, words, "deals.csv", "r.csv", run=RUN) == "bulkstart reconcile 20261122-1 --journal 'my j.sqlite'"
+    looked = next_step(5, words, "deals.csv", "r.csv", run=RUN, looked=True)
+    assert looked.startswith("look at the rows in doubt in the portal")
+    assert looked.endswith("bulkstart resume 20261122-1 --journal 'my j.sqlite' --release-doubts")
+
+
+def test_doubts_of_a_run_that_is_not_kept_are_a_person_s_to_look_at():
+    assert (
+        next_step(5, ["bulkstart", "deals.csv", "--sandbox"], "deals.csv", "r.csv") == "look at the rows in doubt in the portal"
+    )
+
+
+def test_refused_rows_of_a_past_run_are_mended_in_its_results():
+    assert next_step(4, ["bulkstart", "resume"], "deals.csv", "r.csv", run=RUN) == "mend these rows in r.csv, then run that file"
 
 
 def test_a_run_that_is_done_leaves_nothing_to_type():

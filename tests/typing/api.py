@@ -51,6 +51,10 @@ def every_option(frame: pd.DataFrame) -> pd.DataFrame:
         halt_doubts=3,
         halt_same=5,
         halt_percent=20,
+        per_document=2,
+        reconcile=True,
+        probe_running=True,
+        settle=100.0,
         campaign="autumn",
         allow_changed=True,
         journal=Path("journal.sqlite"),
@@ -65,6 +69,17 @@ async def in_a_loop(frame: pd.DataFrame, portal: Portal) -> pd.DataFrame:
 
 def looking_back(portal: Portal) -> tuple[pd.DataFrame, pd.DataFrame]:
     return assert_type(bulkstart.templates(portal), pd.DataFrame), assert_type(bulkstart.runs(), pd.DataFrame)
+
+
+def a_past_run(results: pd.DataFrame, portal: Portal) -> dict[str, int]:
+    run = bulkstart.Run(results.attrs["run_id"], portal=portal, journal=Path("journal.sqlite"))
+    assert_type(run.run_id, str)
+    assert_type(run.results, pd.DataFrame)
+    assert_type(run.reconcile(settle=60, rate=5), pd.DataFrame)
+    assert_type(run.resume(), pd.DataFrame)
+    assert_type(run.resume(release_doubts=True, settle=100.0, limit=10), pd.DataFrame)
+    assert_type(bulkstart.Run("20261122-010203-7f3a").undo(dry_run=True), dict[str, int])
+    return assert_type(run.undo(erase=True), dict[str, int])
 
 
 def with_a_sandbox(scenario: dict[str, Any]) -> list[str]:
@@ -90,4 +105,8 @@ def wrong(frame: pd.DataFrame) -> None:
     bulkstart.start(frame, tempalte=713)  # type: ignore[call-arg]
     bulkstart.start(frame, rate="fast")  # type: ignore[arg-type]
     bulkstart.start("deals.xlsx")  # type: ignore[arg-type]
+    bulkstart.Run(7)  # type: ignore[arg-type]
+    bulkstart.Run("7").results = frame  # type: ignore[misc]
+    bulkstart.Run("7").resume(release_doubts="yes")  # type: ignore[arg-type]
+    bulkstart.Run("7").undo(True)  # type: ignore[call-arg]
     Portal.vibecode("vibe_api_0123456789")  # type: ignore[call-arg]
