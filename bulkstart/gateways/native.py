@@ -57,7 +57,7 @@ class Native:
         return batch.fits_batch(request)
 
     def read_times(self, requests: Sequence[StartRequest], answer: Answer, /) -> list[Spent]:
-        """What the answer to ``start_call(requests)`` says of operating time, for each of them."""
+        """What the answer to ``start_call(requests)`` says of operating time: of each start, of a batch also as a whole."""
         return [read_time(answer)] if len(requests) == 1 else batch.read_times(requests, answer)
 
     def is_expired(self, answer: Answer, /) -> bool:
