@@ -445,6 +445,22 @@ def test_a_late_answer_does_not_bring_an_old_sum_back():
     assert budget.state(2.1).used == 30.0
 
 
+def test_an_answer_from_before_a_reset_tells_nothing_after_it():
+    budget = used(30)
+    late, fresh = budget.leave(59.0), budget.leave(61.0)
+    budget.answered(fresh, 62.0, seconds=1.0, spent=told(1.0, 59.0))
+    budget.answered(late, 62.1, seconds=1.0, spent=told(31.0, 0.1))
+    assert budget.state(62.1).used == 2.0
+
+
+def test_a_sum_that_does_not_hold_the_call_that_tells_it_is_completed():
+    budget = Operating(0.0)
+    budget.answered(budget.leave(0.0), 1.0, seconds=1.0, spent=told(0.0, 600.0))
+    assert budget.state(1.0).used == 1.0
+    budget.answered(budget.leave(1.0), 2.0, seconds=1.0, spent=told(1.0, 599.0))
+    assert budget.state(2.0).used == 2.0
+
+
 def test_a_portal_that_stops_telling_is_measured_again():
     budget = Operating(0.0, threshold=40.0)
     budget.answered(budget.leave(0.0), 1.0, seconds=1.0, spent=told(39.0, 60.0))
