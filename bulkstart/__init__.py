@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bulkstart.errors import BulkstartError
     from bulkstart.model import Status
     from bulkstart.portal import Portal
+    from bulkstart.run import Run
     from bulkstart.sandboxed import sandbox
     from bulkstart.sheet import read_sheet
 
@@ -34,6 +35,7 @@ __version__ = VERSION
 __all__ = [
     "BulkstartError",
     "Portal",
+    "Run",
     "Status",
     "__version__",
     "astart",
@@ -49,6 +51,7 @@ __all__ = [
 _HOMES = {
     "BulkstartError": "errors",
     "Portal": "portal",
+    "Run": "run",
     "Status": "model",
     "astart": "api",
     "check": "api",

@@ -18,16 +18,20 @@ from typing import TYPE_CHECKING, Unpack
 
 from bulkstart.conduct import conduct, in_thread
 from bulkstart.ending import Finished
-from bulkstart.errors import DeniedError, UsageError
-from bulkstart.job import Front, Job, Silent
+from bulkstart.errors import DeniedError, JournalError, UsageError
+from bulkstart.history import take_up
+from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
+from bulkstart.meeting import journal_file
 from bulkstart.model import Problem, SheetSource, Status, Template
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, list_templates
+from bulkstart.reconcile import Reconcile
 from bulkstart.settings import journal_path, settings
 from bulkstart.stages import check_sheet, plan_sheet, problems_of
+from bulkstart.work import Front, Silent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,6 +54,8 @@ def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     wanted = options_of(options)
     with _chosen(portal, options) as chosen:
         finished = conduct(Job(frame, chosen, wanted))
+        if looking := _reconciling(finished, frame, chosen, wanted, options):
+            finished = conduct(looking)
         _put_out(finished, chosen, wanted, options)
     return finished.results
 
@@ -76,6 +82,8 @@ async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options
                 job.interrupt()
                 cancelled = True
         finished = running.result()
+        if not cancelled and (looking := _reconciling(finished, frame, chosen, wanted, options)):
+            finished = await looking.run()
         _put_out(finished, chosen, wanted, options)
     if cancelled:
         raise asyncio.CancelledError
@@ -94,6 +102,17 @@ def _chosen(portal: Portal | None, options: CallOptions) -> Iterator[Portal]:
         yield portal or Portal.from_env(options.get("dialect"))
 
 
+def _reconciling(
+    finished: Finished, frame: pd.DataFrame, portal: Portal, wanted: Options, options: CallOptions
+) -> Reconcile | None:
+    """The job that settles the doubts of a run that has just ended, where ``reconcile=True`` asks for it."""
+    if not (wanted.reconcile and finished.run_id and finished.counts.get(Status.IN_DOUBT)):
+        return None
+    given = {} if wanted.journal is None else {"journal": wanted.journal}
+    taken = take_up(finished.run_id, portal, given, frame=frame)
+    return taken.reconciling(portal, None, settle=options.get("settle"))
+
+
 def _put_out(finished: Finished, portal: Portal, wanted: Options, options: CallOptions) -> None:
     """Write the results file that ``output`` names, by the command line's own rules."""
     output = options.get("output")
@@ -105,7 +124,8 @@ def _put_out(finished: Finished, portal: Portal, wanted: Options, options: CallO
     source = Path(sheet.path) if isinstance(sheet, SheetSource) else None
     goal = outputs.wanted_path(source or Path("frame.csv"), output, dry_run=wanted.dry_run)
     known = known_elsewhere(finished, portal, wanted)
-    outputs.write_beside(finished.results, goal, source=source, safe_csv=bool(options.get("safe_csv")), known=known)
+    written, _ = outputs.write_beside(finished.results, goal, source=source, safe_csv=bool(options.get("safe_csv")), known=known)
+    remember_results(finished, portal, wanted, written)
 
 
 def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
@@ -250,12 +270,24 @@ def problem_entry(problem: Problem) -> dict[str, object]:
     }
 
 
+def remember_results(finished: Finished, portal: Portal, options: Options, path: Path) -> None:
+    """Keep in the journal which file a run's results went to; a journal that cannot be written now loses nothing by it."""
+    if finished.run_id is None or options.dry_run:
+        return
+    with contextlib.suppress(JournalError):
+        journal = Journal(journal_file(portal, options))
+        try:
+            journal.wrote(finished.run_id, path.absolute())
+        finally:
+            journal.close()
+
+
 def known_elsewhere(finished: Finished, portal: Portal, options: Options) -> Callable[[pd.DataFrame], bool]:
     """Tells of an existing results frame whether its ids and doubts are known to the journal, or to the results about to be written."""
     own = {outcome.workflow_id for outcome in finished.outcomes if outcome.workflow_id}
 
     def known(existing: pd.DataFrame) -> bool:
-        path = portal.journal if portal.journal and not options.journal else journal_path(options.journal, settings())
+        path = journal_file(portal, options)
         if not path.exists():
             return False
         met = Met(finished.portal, templates=tuple(finished.templates) or None)

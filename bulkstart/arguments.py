@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bulkstart.errors import UsageError
+from bulkstart.option_groups import common_options, past_options, sheet_options, start_options
 from bulkstart.options import Options
 from bulkstart.version import VERSION
 
@@ -17,10 +18,13 @@ COMMANDS = {
     "check": "read and check a sheet only; sends no start",
     "templates": "list the portal's workflow templates",
     "runs": "list past runs of the journal",
+    "resume": "go on with a run that stopped: only rows that certainly did not start and were never refused",
+    "reconcile": "settle a run's rows in doubt by the portal's list of running workflows",
+    "undo": "terminate what a run started and still runs",
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
 _PROG = "bulkstart"
-LATER = ("new", "resume", "reconcile", "undo", "report", "doctor")
+LATER = ("new", "report", "doctor")
 """Commands that later versions will have: named, so that nobody looks for a file of that name."""
 _EXIT_CODES = """exit codes:
   0    every row started, had started before, or is planned
@@ -41,136 +45,6 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see {self.prog} --help)")
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name.strip(), value
-
-
-def _sheet_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("the sheet")
-    group.add_argument(
-        "--tab",
-        metavar="NAME_OR_NUMBER",
-        help="worksheet: its name, else its number from 1 (default: the first visible one with data)",
-    )
-    group.add_argument(
-        "--header-row", type=int, metavar="N", help="the sheet row that holds the headers (default: found, and shown)"
-    )
-    group.add_argument("--encoding", metavar="NAME", help="of a CSV file (default: detected, and shown)")
-    group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV file (default: detected, and shown)")
-    group.add_argument("--decimal", choices=[".", ","], metavar=".|,", help="decimal separator of numbers that are text")
-    group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
-    group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
-    group.add_argument("--entity-type", metavar="TYPE", help="deal, lead, contact or company; fills blank entityType cells")
-    group.add_argument(
-        "--map",
-        dest="columns",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=COLUMN",
-        help="which column feeds entityId, entityType, templateId or a parameter: a header or a column letter; repeatable",
-    )
-    group.add_argument(
-        "--set",
-        dest="values",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="the same parameter value for every row; repeatable",
-    )
-    group.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
-    group.add_argument(
-        "--campaign", default="", metavar="LABEL", help="a deliberate new round: rows started under another label may start again"
-    )
-    group.add_argument(
-        "--allow-changed",
-        action="store_true",
-        help="let a row start whose entity already has this workflow with other parameters",
-    )
-
-
-def _start_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("starting")
-    group.add_argument("-o", "--output", metavar="FILE", help="results file (default: SHEET.results.xlsx beside the sheet)")
-    group.add_argument("--yes", action="store_true", help="do not ask; without a terminal nothing is sent unless this is given")
-    group.add_argument("--dry-run", action="store_true", help="everything but sending; shows each row's request")
-    group.add_argument("--skip-invalid", action="store_true", help="start the good rows although others have problems")
-    group.add_argument(
-        "--canary",
-        type=int,
-        default=3,
-        metavar="N",
-        help="the first N rows go first, then you are asked again; 0 = off (default: 3)",
-    )
-    group.add_argument(
-        "--rate", type=float, metavar="R", help="the portal's limit in requests a second (default: as the portal states it)"
-    )
-    group.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
-    group.add_argument("--polite", action="store_true", help="leave room for other programs")
-    group.add_argument(
-        "--max-unknown", type=int, default=10, metavar="K", help="at no moment more than K rows on the wire (default: 10)"
-    )
-    group.add_argument(
-        "--batch",
-        default="auto",
-        metavar="auto|off|N",
-        help="rows per request; native dialect only, which this version does not speak",
-    )
-    group.add_argument(
-        "--halt-doubts", type=int, default=3, metavar="N", help="stop after N doubts in a row; 0 = off (default: 3)"
-    )
-    group.add_argument(
-        "--halt-same", type=int, default=5, metavar="N", help="stop after N equal errors in a row; 0 = off (default: 5)"
-    )
-    group.add_argument(
-        "--halt-percent",
-        type=float,
-        default=20.0,
-        metavar="P",
-        help="stop at more than P %% errors in the last 50 rows; 0 = off (default: 20)",
-    )
-    group.add_argument(
-        "--per-document",
-        type=int,
-        default=2,
-        metavar="N",
-        help="at most N running workflows on one entity; further rows wait; 0 = off (default: 2)",
-    )
-    group.add_argument(
-        "--reconcile",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="settle doubts when the run ends (not in this version)",
-    )
-    group.add_argument("--deadline", type=float, metavar="SECONDS", help="stop taking new rows after this long")
-    group.add_argument(
-        "--timeout",
-        type=float,
-        metavar="SECONDS",
-        help="how long to wait for an answer before the row is in doubt (default: 130)",
-    )
-    group.add_argument("--safe-csv", action="store_true", help="neutralise formula-like cells of your own columns in CSV results")
-
-
-def _common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:
-    group = parser.add_argument_group("general")
-    group.add_argument("--journal", metavar="FILE", help="journal database (default: BULKSTART_JOURNAL, else per user)")
-    if portal:
-        group.add_argument("--dialect", choices=["vibecode", "native"], help="which API, where settings of both are there")
-        group.add_argument(
-            "--sandbox", action="store_true", help="use an embedded sandbox portal: no key, no network, nothing real is started"
-        )
-    group.add_argument(
-        "--json", action="store_true", help="one JSON object on standard output, nothing else there, also on errors"
-    )
-    group.add_argument("--quiet", action="store_true", help="say less")
-    group.add_argument("--verbose", action="store_true", help="say more")
-
-
 def parser_of(command: str) -> argparse.ArgumentParser:
     """The parser of one command; ``start`` is also the program's own."""
     parser = _Parser(prog=f"{_PROG} {command}", description=COMMANDS[command], allow_abbrev=False)
@@ -186,9 +60,11 @@ def parser_of(command: str) -> argparse.ArgumentParser:
                 allow_abbrev=False,
             )
         parser.add_argument("sheet", metavar="SHEET", help="a CSV or Excel file")
-        _sheet_options(parser)
+        sheet_options(parser)
         if command == "start":
-            _start_options(parser)
+            start_options(parser)
+    if command in ("resume", "reconcile", "undo"):
+        past_options(parser, command)
     if command == "sandbox":
         parser.add_argument(
             "--port", type=int, default=8018, metavar="N", help="port on 127.0.0.1; 0 = any free one (default: 8018)"
@@ -196,7 +72,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--scenario", metavar="FILE", help="scenario file (its format: bulkstart/simulator/SCENARIOS.md)")
         parser.add_argument("--ledger", metavar="FILE", help="write what truly happens to this file, one JSON object a line")
     else:
-        _common_options(parser, portal=command != "runs")
+        common_options(parser, portal=command != "runs")
     parser.add_argument("--version", action="version", version=f"bulkstart {VERSION}")
     return parser
 
@@ -242,12 +118,19 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
 
 def options_from(arguments: argparse.Namespace) -> Options:
     """The options of the main job as given. Raises ``UsageError``."""
+    known = set(Options.__dataclass_fields__)
+    return Options(**{name: value for name, value in given_of(arguments).items() if name in known})
+
+
+def given_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What was given, by the names of Python. Raises ``UsageError``."""
     given: dict[str, Any] = dict(vars(arguments))
     for name, option in (("columns", "--map"), ("values", "--set")):
-        pairs = given.get(name) or []
+        if name not in given:
+            continue
+        pairs = given[name] or []
         names = [pair[0] for pair in pairs]
         if twice := next((found for found in names if names.count(found) > 1), None):
             raise UsageError(f"{option} {twice}=… is given twice; give it once")
         given[name] = dict(pairs)
-    known = set(Options.__dataclass_fields__)
-    return Options(**{name: value for name, value in given.items() if name in known})
+    return given

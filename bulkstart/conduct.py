@@ -13,14 +13,20 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Any, TypeVar
-
-from bulkstart.ending import Finished
-from bulkstart.job import Job
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R", covariant=True)  # noqa: PLC0105  what comes of a job
 Asker = Callable[[str], bool]
+Sessions = Callable[[str], str | None]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Job(Protocol[R]):
+    """What can be conducted: a run, a reconciliation, an undo."""
+
+    async def run(self) -> R: ...
+    def interrupt(self) -> None: ...
 
 
 class Desk:
@@ -29,18 +35,27 @@ class Desk:
     def __init__(self) -> None:
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._sessions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def ask(self, question: str) -> bool:
         """Called by the job's thread, while nothing is on the wire: waits for the answer."""
         self.inbox.put(("ask", question))
         return self._replies.get()
 
+    def session(self, why: str) -> str | None:
+        """Called by a thread of the job's own, while the job goes on: waits for a session that the person gives."""
+        self.inbox.put(("session", why))
+        return self._sessions.get()
+
     def answer(self, *, yes: bool) -> None:
         self._replies.put(yes)
 
+    def hand_over(self, session: str | None) -> None:
+        self._sessions.put(session)
 
-def conduct(job: Job, desk: Desk | None = None, asker: Asker | None = None) -> Finished:
-    """Run ``job`` to its end and return what came of it; raises what it raised."""
+
+def conduct(job: Job[R], desk: Desk | None = None, asker: Asker | None = None, sessions: Sessions | None = None) -> R:
+    """Run ``job`` to its end and return what came of it; raises what it raised. ``sessions`` asks a person for a new session."""
     desk = desk or Desk()
 
     def work() -> None:
@@ -55,27 +70,29 @@ def conduct(job: Job, desk: Desk | None = None, asker: Asker | None = None) -> F
         while True:
             kind, value = desk.inbox.get()
             if kind == "ask":
-                _answer(job, desk, asker, value)
+                desk.answer(yes=bool(_asked(job, lambda: asker is None or asker(value))))  # noqa: B023  it is called at once
+                continue
+            if kind == "session":
+                desk.hand_over(_asked(job, lambda: sessions(value) if sessions else None))  # noqa: B023  it is called at once
                 continue
             thread.join()
             if kind == "failed":
                 raise value
-            finished: Finished = value
-            return finished
+            found: R = value
+            return found
 
 
-def _answer(job: Job, desk: Desk, asker: Asker | None, question: str) -> None:
+def _asked(job: Job[Any], ask: Callable[[], T]) -> T | None:
     """Ask in the calling thread; Ctrl-C or SIGTERM at the question is a "no" that interrupts."""
-    yes = asker is None
     here = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, signal.default_int_handler) for number in _SIGNALS} if here else {}
     try:
-        yes = asker is None or asker(question)
+        return ask()
     except KeyboardInterrupt:
         job.interrupt()
+        return None
     finally:
         _restore(before)
-        desk.answer(yes=yes)
 
 
 def _restore(before: Mapping[signal.Signals, Any]) -> None:
@@ -85,7 +102,7 @@ def _restore(before: Mapping[signal.Signals, Any]) -> None:
 
 
 @contextlib.contextmanager
-def draining(job: Job) -> Iterator[None]:
+def draining(job: Job[Any]) -> Iterator[None]:
     """SIGINT and SIGTERM drain the job for as long as the block lasts; only the main thread can be told of them."""
 
     def interrupt(_: int, __: FrameType | None) -> None:

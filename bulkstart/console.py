@@ -24,8 +24,10 @@ def plain(text: str) -> str:
 class Console:
     """The person at the terminal: told on standard error, asked there too."""
 
-    def __init__(self, arguments: argparse.Namespace, ask: Callable[[str], bool]) -> None:
-        self._quiet, self._stream, self._ask = bool(arguments.quiet), sys.stderr, ask
+    def __init__(
+        self, arguments: argparse.Namespace, ask: Callable[[str], bool], session: Callable[[str], str | None] | None = None
+    ) -> None:
+        self._quiet, self._stream, self._ask, self._session = bool(arguments.quiet), sys.stderr, ask, session
         self._bar: Bar | None = None
 
     def say(self, text: str, /) -> None:
@@ -33,9 +35,25 @@ class Console:
         if not self._quiet:
             print(plain(text), file=self._stream, flush=True)
 
+    def warn(self, text: str, /) -> None:
+        """One line, also under ``--quiet``: something would be lost by not saying it."""
+        print(plain(text), file=self._stream, flush=True)
+
     def ask(self, question: str, /) -> bool:
         """Ask the person, by way of the calling thread."""
         return self._ask(question)
+
+    def session(self, why: str, /) -> str | None:
+        """Ask the person for a new session, by way of the calling thread; the bar stands still meanwhile."""
+        if self._session is None:
+            return None
+        if self._bar:
+            self._bar.pause()
+        try:
+            return self._session(why)
+        finally:
+            if self._bar:
+                self._bar.go_on()
 
     def begin(self, runner: Runner, rows: int, /) -> None:
         """A bar, on a terminal only."""

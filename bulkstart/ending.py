@@ -37,6 +37,9 @@ class Begun:
     problems: tuple[Problem, ...]
     met: Met
     forecast: Forecast
+    probed: tuple[Problem, ...] = ()
+    """Rows whose entity runs the template already, where that was asked for."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +75,20 @@ def ending(
     if options.dry_run and stop is None:
         planned = {ready.position: Outcome(ready.position, Status.PLANNED) for ready in begun.plan.ready}
     left = stop or Stop("RUN_STOPPED", "the run ended before this row", 6)
+    released = {  # what a person let go again and was not sent is in doubt as before
+        ready.position: ready.told(
+            Outcome(ready.position, Status.NOT_ATTEMPTED, "", left.code, left.message, attempts.get(ready.position, 0))
+        )
+        for ready in begun.plan.ready
+        if ready.released
+    }
     told = kept_words(rows, begun.sheet.checked.requests, invalid, sandbox=sandbox)
-    outcomes = completed(len(rows), begun.plan, invalid, {**planned, **told, **settled}, left, attempts)
+    outcomes = completed(len(rows), begun.plan, invalid, {**released, **planned, **told, **settled}, left, attempts)
     code = exit_code(outcomes, stop, options.limit)
     if begun.problems:
         code = code or 4
+    if stop is NOT_CONFIRMED and code in (0, 4, 5):
+        code = 6
     if stop in (SHEET_HAS_PROBLEMS, WHOLE_SHEET) or (
         options.dry_run and stop is None and begun.problems and not options.skip_invalid
     ):
@@ -101,7 +113,7 @@ def finished(
         "problems": [dataclasses.asdict(problem) for problem in begun.problems],
     }
     results.attrs |= {"portal": begun.met.identity, "forecast": begun.forecast.to_json()}
-    results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes]}
+    results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes, *begun.notes]}
     return Finished(
         results=results, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
         forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),

@@ -6,7 +6,6 @@ as long as it holds the lock file of its id, so that a run that died is told fro
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
 import time
@@ -15,12 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bulkstart.evidence import Doubtful
 from bulkstart.journal_look import Alive, Look, past_runs
+from bulkstart.journal_past import PastRun, doubts_of, past_run, runs_with, started_by, templates_before
 from bulkstart.journal_tables import VERSION, open_database, told
-from bulkstart.journal_view import Held, Note, View
+from bulkstart.journal_view import Before, Note, View
+from bulkstart.journal_write import Claim, apply, credit, settle, who
 from bulkstart.locks import RunLock
 from bulkstart.model import Outcome, StartRequest
-from bulkstart.states import Event, State, step
+from bulkstart.states import Event
 
 __all__ = ["VERSION", "Claim", "Journal", "new_run_id"]
 
@@ -86,7 +88,62 @@ class Journal:
         with told(self.path):
             return past_runs(self._db, Alive(self.path))
 
+    def run(self, run_id: str) -> PastRun | None:
+        """One past run with all its rows, or ``None`` where there is none of this id."""
+        with self._transaction() as db:
+            return past_run(db, run_id, Alive(self.path))
+
+    def templates_before(self, portal: str) -> dict[int, Before]:
+        """What the last run of each template on a portal saw of it."""
+        with told(self.path):
+            return templates_before(self._db, portal)
+
+    def runs_with(self, portal: str, rows: str) -> list[str]:
+        """Runs of a portal that have rows of a kind (``journal_past.TO_RESUME``, …; ``""``: all) and are not running, newest first."""
+        with told(self.path):
+            alive = Alive(self.path)
+            return [run_id for run_id in runs_with(self._db, portal, rows) if not alive[run_id]]
+
+    def doubts(self, run_id: str) -> list[Doubtful]:
+        """A run's doubts with every send, and other runs' doubts on the same documents."""
+        with self._transaction() as db:
+            return doubts_of(db, run_id)
+
+    def started_by(self, run_id: str) -> dict[str, tuple[str, int]]:
+        """Workflow id → (entity type, entity id) of what a run started."""
+        with told(self.path):
+            return started_by(self._db, run_id)
+
     # ------------------------------------------------------------------------------------------------- writing
+
+    def credit(self, run_id: str, found: Mapping[str, str]) -> set[str]:
+        """Write down that doubts were found started (key → workflow id); returns the keys for which that could not be.
+
+        What was settled in the meantime, or is a living run's, stays as it is.
+        """
+        with self._transaction() as db:
+            alive = Alive(self.path, run_id)
+            return {key for key, workflow_id in found.items() if not credit(db, run_id, key, workflow_id, alive)}
+
+    def retell(self, run_id: str, exit_code: int, settled: Sequence[Outcome]) -> None:
+        """Write what is told of a run's rows now, after ``reconcile``."""
+        with self._transaction() as db:
+            settle(db, run_id, settled)
+            db.execute("UPDATE runs SET exit_code=? WHERE id=? AND finished_at IS NOT NULL", (exit_code, run_id))
+
+    def wrote(self, run_id: str, path: Path) -> None:
+        """Remember the results file of a run."""
+        with self._transaction() as db:
+            db.execute("UPDATE runs SET results=? WHERE id=?", (str(path), run_id))
+
+    def terminated(self, run_id: str, workflow_ids: Iterable[str]) -> None:
+        """Write down that workflows which a run started were terminated by ``undo``."""
+        query = "SELECT key, error_message FROM starts WHERE run_id=? AND workflow_id=? AND state='started'"
+        with self._transaction() as db:
+            for workflow_id in workflow_ids:
+                for key, message in db.execute(query, (run_id, workflow_id)).fetchall():
+                    text = "; ".join(filter(None, (message, f"terminated by {who()}")))
+                    apply(db, run_id, Note(key, Event.TERMINATE, workflow_id, error_message=text))
 
     def remember_portal(self, base: str, credential: str, identity: str) -> None:
         """Keep the identity that a base URL and a credential (digest) turned out to have."""
@@ -133,116 +190,3 @@ class Journal:
         """Free the lock of a run that ended, however it ended."""
         if lock := self._locks.pop(run_id, None):
             lock.release()
-
-
-def apply(db: sqlite3.Connection, run_id: str, note: Note) -> bool:
-    """Write one event; false for a ``send`` of a row that is not this run's to send. Raises ``IllegalStepError``."""
-    state, owner, doubted = db.execute("SELECT state, run_id, doubted FROM starts WHERE key=?", (note.key,)).fetchone()
-    if note.event is Event.SEND and (owner != run_id or state not in (State.NEW, State.DEFERRED)):
-        return False
-    if note.event is Event.START and _is_taken(db, note):
-        apply(
-            db,
-            run_id,
-            Note(
-                note.key,
-                Event.LOSE,
-                error_code="BAD_ANSWER",
-                error_message=f"answered with {note.workflow_id}, the id of another start",
-            ),
-        )
-        return False
-    after = step(State(state), note.event, doubted=bool(doubted))
-    first_doubt_stays = bool(doubted) and after is not State.STARTED
-    db.execute(
-        """UPDATE starts SET state=?, doubted=?, sent_at=coalesce(?, sent_at), workflow_id=?,
-           error_code=CASE WHEN ? THEN error_code ELSE ? END, error_message=CASE WHEN ? THEN error_message ELSE ? END WHERE key=?""",
-        (
-            *(after, int(doubted or after is State.IN_DOUBT), note.sent_at, note.workflow_id),
-            *(first_doubt_stays, note.error_code, first_doubt_stays, note.error_message, note.key),
-        ),
-    )
-    told_all = [note.workflow_id, note.error_code, note.error_message]
-    detail = json.dumps(told_all, ensure_ascii=False) if any(told_all) else ""
-    db.execute(
-        "INSERT INTO events (at, run_id, key, event, note) VALUES (?, ?, ?, ?, ?)",
-        (time.time(), run_id, note.key, note.event, detail),
-    )
-    return True
-
-
-def _is_taken(db: sqlite3.Connection, note: Note) -> bool:
-    """Whether another start of the same portal has this id: each start has one of its own (facts 1.2)."""
-    clause = "workflow_id=? AND key<>? AND portal=(SELECT portal FROM starts WHERE key=?)"
-    return db.execute(f"SELECT 1 FROM starts WHERE {clause}", (note.workflow_id, note.key, note.key)).fetchone() is not None  # noqa: S608  a literal
-
-
-def settle(db: sqlite3.Connection, run_id: str, settled: Iterable[Outcome]) -> None:
-    """Write what became of rows of a run."""
-    db.executemany(
-        """UPDATE run_rows SET status=?, workflow_id=?, error_code=?, error_message=?, attempts=?, started_at=?
-           WHERE run_id=? AND position=?""",
-        (
-            (o.status, o.workflow_id, o.error_code, o.error_message, o.attempts, o.started_at, run_id, o.position)
-            for o in settled
-        ),
-    )  # fmt: skip
-
-
-class Claim:
-    """What a run does inside its claiming transaction."""
-
-    def __init__(self, db: sqlite3.Connection, path: Path, run_id: str) -> None:
-        self._db, self._path, self._run_id = db, path, run_id
-
-    def view(self, portal: str, keyed: Sequence[tuple[str, StartRequest]], campaign: str, workflow_ids: Iterable[str]) -> View:
-        """The same as ``Journal.view``, now under the lock."""
-        return Look(self._db, Alive(self._path)).view(portal, keyed, campaign, workflow_ids)
-
-    def open_run(self, run: Mapping[str, Any], rows: Iterable[tuple[int, str, str]]) -> None:
-        """Enter the run and all rows of its sheet as (position, label, key or ``""``)."""
-        self._db.execute(
-            "INSERT INTO runs VALUES (:id, :started_at, NULL, NULL, :portal, :dialect, :sheet, :template, :campaign, :rows, :settings)",
-            run,
-        )
-        self._db.executemany(
-            "INSERT INTO run_rows (run_id, position, label, key) VALUES (?, ?, ?, ?)", ((self._run_id, *row) for row in rows)
-        )
-
-    def settle(self, outcomes: Iterable[Outcome]) -> None:
-        """Outcomes that are known before the first send."""
-        settle(self._db, self._run_id, outcomes)
-
-    def take(self, portal: str, campaign: str, todo: Iterable[tuple[str, StartRequest, Held | None]]) -> None:
-        """Make rows this run's own: new ones, ones whose owner is gone, and refused ones that a person runs again."""
-        for key, request, held in todo:
-            if held is None:
-                self._enter(portal, campaign, key, request)
-                continue
-            if held.state is State.REFUSED:
-                apply(self._db, self._run_id, Note(key, Event.RELEASE))
-            self._db.execute("UPDATE starts SET run_id=? WHERE key=?", (self._run_id, key))
-
-    def _enter(self, portal: str, campaign: str, key: str, request: StartRequest) -> None:
-        document = (request.template_id, request.entity_type, request.entity_id)
-        parameters = json.dumps(dict(request.parameters), sort_keys=True)
-        self._db.execute(
-            """INSERT OR IGNORE INTO starts (key, portal, template_id, entity_type, entity_id, campaign, parameters, state, run_id)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-            (key, portal, *document, campaign, parameters, State.NEW, self._run_id),
-        )
-
-    def doubt(self, portal: str, campaign: str, doubts: Iterable[tuple[str, StartRequest, str, str]]) -> None:
-        """Enter doubts that a fed-back sheet brought: (key, request, code, message)."""
-        for key, request, code, message in doubts:
-            self._enter(portal, campaign, key, request)
-            (state,) = self._db.execute("SELECT state FROM starts WHERE key=?", (key,)).fetchone()
-            if state != State.IN_DOUBT:
-                apply(self._db, self._run_id, Note(key, Event.TOLD, error_code=code, error_message=message))
-
-    def mark_crashed(self, crashed: Iterable[Held]) -> None:
-        """Write down as in doubt what a dead run left on the wire."""
-        for held in crashed:
-            apply(
-                self._db, held.run_id, Note(held.key, Event.CRASH, error_code=held.error_code, error_message=held.error_message)
-            )

@@ -21,10 +21,10 @@ _RUN = ("run", "started_at", "finished_at", "exit_code", "portal", "dialect", "s
 
 
 class Alive(dict[str, bool]):
-    """Whether a run's owner lives, asked once for each run."""
+    """Whether a run's owner lives, asked once for each run; ``mine`` counts as gone: whoever asks goes on with it."""
 
-    def __init__(self, journal: Path) -> None:
-        super().__init__()
+    def __init__(self, journal: Path, mine: str | None = None) -> None:
+        super().__init__({} if mine is None else {mine: False})
         self._journal = journal
 
     def __missing__(self, run_id: str) -> bool:
@@ -132,7 +132,9 @@ def past_runs(db: sqlite3.Connection, alive: Alive) -> list[dict[str, Any]]:
 
 def _counts(db: sqlite3.Connection, run_id: str) -> dict[str, int]:
     found = db.execute(
-        """SELECT CASE WHEN run_rows.status <> '' THEN run_rows.status
+        """SELECT CASE WHEN run_rows.status = 'in_doubt' AND starts.state = 'started'
+                         THEN CASE WHEN starts.run_id = run_rows.run_id THEN 'started' ELSE 'already_started' END
+                       WHEN run_rows.status <> '' THEN run_rows.status
                        WHEN starts.state = 'started' THEN 'started'
                        WHEN starts.state IN ('sending', 'in_doubt') OR starts.doubted THEN 'in_doubt'
                        WHEN starts.state = 'refused' THEN 'refused' ELSE 'not_attempted' END AS status, COUNT(*)

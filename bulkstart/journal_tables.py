@@ -23,7 +23,10 @@ CREATE TABLE IF NOT EXISTS portals (
   base TEXT NOT NULL, credential TEXT NOT NULL, identity TEXT NOT NULL, PRIMARY KEY (base, credential));
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, started_at REAL NOT NULL, finished_at REAL, exit_code INTEGER, portal TEXT NOT NULL, dialect TEXT NOT NULL,
-  sheet TEXT NOT NULL, template TEXT NOT NULL, campaign TEXT NOT NULL, rows INTEGER NOT NULL, settings TEXT NOT NULL);
+  sheet TEXT NOT NULL, template TEXT NOT NULL, campaign TEXT NOT NULL, rows INTEGER NOT NULL, settings TEXT NOT NULL,
+  results TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS sweeps (id INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL, clock_offset REAL);
+CREATE TABLE IF NOT EXISTS baselines (sweep INTEGER NOT NULL, workflow_id TEXT NOT NULL, PRIMARY KEY (sweep, workflow_id)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS starts (
   key TEXT PRIMARY KEY, portal TEXT NOT NULL, template_id INTEGER NOT NULL, entity_type TEXT NOT NULL, entity_id INTEGER NOT NULL,
   campaign TEXT NOT NULL, parameters TEXT NOT NULL, state TEXT NOT NULL, run_id TEXT NOT NULL, doubted INTEGER NOT NULL DEFAULT 0,
@@ -38,6 +41,7 @@ CREATE TABLE IF NOT EXISTS run_rows (
 CREATE INDEX IF NOT EXISTS run_rows_by_key ON run_rows (key) WHERE key <> '';
 CREATE TABLE IF NOT EXISTS events (
   seq INTEGER PRIMARY KEY, at REAL NOT NULL, run_id TEXT NOT NULL, key TEXT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS events_by_key ON events (key);
 """
 
 _ADVICE = (
@@ -46,7 +50,14 @@ _ADVICE = (
         ("malformed", "not a database", "no such table", "no such column"),
         "it is damaged: keep the file, restore it from a copy, or start a new one with --journal (which knows of no earlier start)",
     ),
-    (("full",), "the disk is full: make room, then run the same sheet again; nothing starts twice"),
+    (
+        ("full", "disk I/O", "File too large", "No space"),
+        "the disk is full or failing: make room, then run the same sheet again; nothing starts twice",
+    ),
+    (
+        ("readonly", "read-only", "Permission denied", "unable to open"),
+        "it cannot be written there: choose another file with --journal or BULKSTART_JOURNAL",
+    ),
 )
 
 

@@ -62,3 +62,11 @@ class Note:
     error_code: str = ""
     error_message: str = ""
     sent_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What an earlier run saw of a template: when it had been changed last, in the portal's words."""
+
+    run_id: str
+    modified: str

@@ -33,8 +33,12 @@ def _folder(journal: Path) -> Path:
     return journal.with_name(journal.name + "-runs")
 
 
+class RunIsLiveError(Exception):
+    """A living process has this run."""
+
+
 class RunLock:
-    """The lock of one run. Raises ``OSError`` where it is held already or the folder cannot be written."""
+    """The lock of one run. Raises ``RunIsLiveError`` where it is held already, ``OSError`` where the folder cannot be written."""
 
     def __init__(self, journal: Path, run_id: str) -> None:
         _folder(journal).mkdir(parents=True, exist_ok=True)
@@ -43,7 +47,7 @@ class RunLock:
         if not try_lock(self._handle):
             os.close(self._handle)
             self._handle = None
-            raise BlockingIOError(f"run {run_id} is already running")
+            raise RunIsLiveError(run_id)
 
     def release(self) -> None:
         """Free the lock and remove its file; a second call does nothing."""

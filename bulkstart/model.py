@@ -297,10 +297,11 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class InDoubt:
-    """Not proven either way: it may have started. Never sent again by the program."""
+    """Not proven either way: it may have started. Never sent again by the program. ``stops``: why no other row should be sent either."""
 
     code: str
     message: str
+    stops: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class StartOptions(TypedDict, total=False):
     halt_percent: float
     per_document: int
     reconcile: bool | None
+    probe_running: bool
     campaign: str
     allow_changed: bool
     journal: str | os.PathLike[str] | None
@@ -49,6 +50,7 @@ class CallOptions(StartOptions, total=False):
     dialect: str | None
     output: str | os.PathLike[str] | None
     safe_csv: bool
+    settle: float | None
     yes: bool
     quiet: bool
     verbose: bool
@@ -78,6 +80,7 @@ class Options:
     halt_percent: float = 20.0
     per_document: int = 2
     reconcile: bool | None = None
+    probe_running: bool = False
     campaign: str = ""
     allow_changed: bool = False
     journal: str | os.PathLike[str] | None = None
@@ -95,8 +98,6 @@ class Options:
                 raise UsageError(f"{_shown(name)} must be 0 (off) or a positive {_kind(name)}, not {value!r}")
         if self.burst is not None and self.burst < 1:
             raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
-        if self.reconcile:
-            raise UsageError("--reconcile: this version cannot settle doubts yet; look at the rows in doubt in the portal")
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
         if self.batch not in ("auto", "off", 1, "1"):

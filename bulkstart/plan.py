@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bulkstart.journal_view import Held, View
@@ -24,6 +24,26 @@ class Ready:
     key: str
     request: StartRequest
     held: Held | None = None
+
+    @property
+    def released(self) -> bool:
+        """Whether it is in doubt, and a person lets it be sent again."""
+        return self.held is not None and self.held.state is State.IN_DOUBT
+
+    def told(self, outcome: Outcome) -> Outcome:
+        """What is told of it: only a start ends a released doubt, and even then the first attempt may run besides."""
+        held = self.held
+        if held is None or not self.released:
+            return outcome
+        if outcome.status is Status.STARTED:
+            first = f"{held.error_code or 'IN_DOUBT'}, sent {when(held.sent_at) or 'before'}"
+            text = f"an earlier attempt stayed in doubt ({first}): look whether {held.entity_type} {held.entity_id} has it twice"
+            return replace(outcome, error_message=text)
+        again = f"sent again on a person's word: {outcome.error_code}: {outcome.error_message}"
+        if outcome.status is Status.NOT_ATTEMPTED:
+            again = f"released, but not sent again: {outcome.error_code}"
+        code, text = held.error_code or "IN_DOUBT", f"{held.error_message}; {again}"
+        return replace(outcome, status=Status.IN_DOUBT, workflow_id="", error_code=code, error_message=text, started_at="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +183,7 @@ class _Making:
 
     def by_journal(self, row: Row, held: Held) -> None:
         if held.state is State.STARTED:
-            message = f"started before, in run {held.run_id}"
+            message = "; ".join(filter(None, (f"started before, in run {held.run_id}", held.error_message)))
             self.settle(row, Status.ALREADY_STARTED, held.workflow_id, message=message, at=when(held.sent_at))
         elif held.state is State.IN_DOUBT:
             if held.crashed:

@@ -97,6 +97,19 @@ class Portal:
         parts = urlsplit(self.base_url)
         return f"127.0.0.1:{parts.port or (443 if parts.scheme == 'https' else 80)}"
 
+    def renewed_headers(self, session: str) -> Mapping[str, Secret] | None:
+        """The headers of a new session; ``None`` where it can be none."""
+        try:
+            _check_printable("BULKSTART_SESSION_TOKEN", session)
+        except CredentialsError:
+            return None
+        return {"Authorization": Secret(session, before="Bearer ")}
+
+    @property
+    def has_session(self) -> bool:
+        """Whether it is used by a session, which expires."""
+        return "Authorization" in self.headers
+
     def digest(self, salt: str) -> str:
         """A salted digest of the credential: tells keys apart without holding them."""
         return hashlib.sha256(f"{salt}:{self.credential.reveal()}".encode()).hexdigest()[:16]

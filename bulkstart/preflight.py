@@ -6,7 +6,6 @@ Questions change nothing on the portal, so they are asked again where an answer 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -105,7 +104,7 @@ async def asked(
 
 async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> Met:
     """Who am I? Decides the portal's identity by interface.md 3; ``remembered``: what the journal kept for this address and key."""
-    answer = await asked(send, portal.gateway.me_call(), None, lambda found: _busy(portal, found))
+    answer = await asked(send, portal.gateway.me_call(), None, lambda found: busy_of(portal, found))
     fixed = portal.fixed_identity()
     known = fixed or remembered
     if isinstance(answer, Lost):
@@ -138,7 +137,8 @@ def _not_met(lost: Lost, known: str | None, where: str) -> Met:
     return Met(known, stop=Denied("UNREACHABLE", f"{what}: check the address and the network, then run again", 6))
 
 
-def _busy(portal: Portal, answer: Answer) -> Busy | None:
+def busy_of(portal: Portal, answer: Answer) -> Busy | None:
+    """Whether an answer to any question asks for time."""
     verdict = portal.gateway.read_start([_ANY], answer)[0]
     return verdict if isinstance(verdict, Busy) and verdict.throttled else None
 
@@ -149,10 +149,10 @@ async def list_templates(portal: Portal, send: Ask, throttle: Throttle | None) -
     for path in portal.gateway.template_paths():
         found: dict[int, Template] = {}
         for _ in range(LAST_PAGE):
-            answer = await asked(send, portal.gateway.template_call(path, len(found)), throttle, lambda got: _busy(portal, got))
+            answer = await asked(send, portal.gateway.template_call(path, len(found)), throttle, lambda got: busy_of(portal, got))
             page = portal.gateway.read_templates(answer) if isinstance(answer, Answer) else None
             if page is None:
-                why = answer.reason if isinstance(answer, Lost) else _code_of(portal, answer)
+                why = answer.reason if isinstance(answer, Lost) else code_of(portal, answer)
                 break
             templates, total = page
             fresh = {template.id: template for template in templates if template.id not in found}
@@ -164,7 +164,8 @@ async def list_templates(portal: Portal, send: Ask, throttle: Throttle | None) -
     return None, why
 
 
-def _code_of(portal: Portal, answer: Answer) -> str:
+def code_of(portal: Portal, answer: Answer) -> str:
+    """The portal's code in an answer that is no list, else its status."""
     verdict = portal.gateway.read_start([_ANY], answer)[0]
     return getattr(verdict, "code", "") or f"HTTP {answer.status}"
 
@@ -179,18 +180,3 @@ def with_templates(met: Met, templates: tuple[Template, ...] | None, why: str) -
         note = f"the portal gives no template list ({why}): parameters cannot be checked; only param:NAME, --map and --set make parameters"
         return replace(met, notes=(*met.notes, note))
     return replace(met, templates=templates)
-
-
-async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Counter[tuple[str, int]] | None:
-    """How many workflows run on each document, by one sweep of the running list; ``None`` where it cannot be read."""
-    seen: dict[str, tuple[str, int] | None] = {}
-    for _ in range(LAST_PAGE):
-        answer = await asked(send, portal.gateway.running_call(len(seen)), throttle, lambda got: _busy(portal, got))
-        page = portal.gateway.read_running(answer) if isinstance(answer, Answer) else None
-        if page is None:
-            return None
-        fresh = {running.workflow_id: running.document for running in page if running.workflow_id not in seen}
-        if not fresh:
-            break
-        seen |= fresh
-    return Counter(document for document in seen.values() if document is not None)

@@ -24,7 +24,7 @@ class Bar:
 
         self._runner, self._counts = runner, Counter[Status]()
         self._bar: tqdm[Never] = tqdm(total=rows, unit="row", file=stream, dynamic_ncols=True, mininterval=0.2, smoothing=0.1)
-        self._ended = threading.Event()
+        self._ended, self._paused = threading.Event(), threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="bulkstart-bar", daemon=True)
         self._ticker.start()
 
@@ -32,6 +32,15 @@ class Bar:
         """One more row is settled."""
         self._counts[outcome.status] += 1
         self._bar.update()
+
+    def pause(self) -> None:
+        """Do not refresh: a person is asked something on the same terminal."""
+        self._paused.set()
+        self._bar.clear()
+
+    def go_on(self) -> None:
+        """Refresh again."""
+        self._paused.clear()
 
     def end(self) -> None:
         """Leave the bar as it stands."""
@@ -42,7 +51,8 @@ class Bar:
 
     def _tick(self) -> None:
         while not self._ended.wait(_REFRESH_SECONDS):
-            self._bar.set_postfix_str(self._told())
+            if not self._paused.is_set():
+                self._bar.set_postfix_str(self._told())
 
     def _told(self) -> str:
         now = time.monotonic()

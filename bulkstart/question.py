@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from bulkstart.forecast import Forecast
 from bulkstart.model import Outcome, Status, Template
-from bulkstart.plan import Plan, lanes
+from bulkstart.plan import Plan, Ready, lanes, when
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +23,16 @@ class Question:
     campaign: str
     canary: int
     forecast: Forecast
+    past: str = ""
+    """The run that goes on, if any."""
 
     @property
     def text(self) -> str:
         """How many starts, where, of what, for how long, and what a person would want to know before saying yes."""
         plan, known = self.plan, {template.id: template for template in self.templates}
         by_template = Counter(ready.request.template_id for ready in plan.ready)
-        lines = [f"{_rows(len(plan.ready), 'workflow')} would be started on {self.portal}, {self.forecast.text}"]
+        goes_on = f"run {self.past} goes on: " if self.past else ""
+        lines = [f"{goes_on}{_rows(len(plan.ready), 'workflow')} would be started on {self.portal}, {self.forecast.text}"]
         for template, count in by_template.items():
             name = f" {known[template].name!r}" if template in known and known[template].name else ""
             lines.append(f"  template {template}{name}: {count}")
@@ -55,6 +60,19 @@ class Question:
             else "A start cannot be taken back. Start now?"
         )
         return "\n".join(lines)
+
+
+def release_text(portal: str, released: Sequence[Ready]) -> str:
+    """The question about rows in doubt that would be sent again."""
+    lines = [f"{_rows(len(released), 'row')} in doubt would be sent again to {portal}; each of them may have started already:"]
+    for ready in released[:_SHOWN]:
+        held, request = ready.held, ready.request
+        reason = f"{held.error_code or 'IN_DOUBT'}, sent {when(held.sent_at) or 'before'}" if held else ""
+        lines.append(f"  row {ready.label}: {request.entity_type} {request.entity_id} ({reason})")
+    if len(released) > _SHOWN:
+        lines.append(f"  … and {len(released) - _SHOWN:,} more")
+    lines.append("What had started already then runs twice. Send them again?")
+    return "\n".join(lines)
 
 
 def canary_text(outcomes: Sequence[tuple[object, Outcome]], durations: Sequence[float], left: int, forecast: Forecast) -> str:

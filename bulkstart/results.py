@@ -65,6 +65,20 @@ def results_frame(
     return own
 
 
+def frame_of(rows: Sequence[tuple[str, StartRequest | None]]) -> pd.DataFrame:
+    """Rows as a frame, from (label, start request): ids and parameters as they were sent, blank where there was no request."""
+    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
+
+    names = dict.fromkeys(name for _, request in rows if request for name in request.parameters)
+    cells = []
+    for _, request in rows:
+        fixed = (request.entity_id, request.entity_type, request.template_id) if request else (None, None, None)
+        cells.append((*fixed, *((request.parameters.get(name) if request else None) for name in names)))
+    columns = ["entityId", "entityType", "templateId", *(f"param:{name}" for name in names)]
+    labels = [int(label) if label.isascii() and label.isdigit() else label for label, _ in rows]
+    return pd.DataFrame(cells, columns=columns, index=labels, dtype=object)
+
+
 def _marked(message: str) -> str:
     return f"{message}; {SANDBOX_MARK}" if message else SANDBOX_MARK
 

@@ -23,6 +23,7 @@ from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
+from bulkstart.renewal import EXPIRED, Renewal
 from bulkstart.retry import Again, Final, Stop, decide, lost_verdict
 from bulkstart.states import Event
 
@@ -58,12 +59,14 @@ class Runner:
     def __init__(
         self, gateway: Gateway, send: Send, recorder: Recorder, gate: Gate, settle: Settle, *,
         halts: Halts, lanes: Lanes | None = None, sweep: Sweep | None = None, chance: Callable[[], float] = random.random,
+        attempts: Mapping[int, int] | None = None, renewal: Renewal | None = None,
     ) -> None:  # fmt: skip
         self.gate = gate
         self.tally = Tally()
-        self.attempts: dict[int, int] = {}
+        self.attempts: dict[int, int] = dict(attempts or {})
+        self._sent: set[int] = set()
         self._gateway, self._send, self._recorder, self._tell = gateway, send, recorder, settle
-        self._halts, self._sweep, self._chance = halts, sweep, chance
+        self._halts, self._sweep, self._chance, self._renewal = halts, sweep, chance, renewal
         self._lanes = Lanes() if lanes is None else lanes
         self._sweeping = asyncio.Lock()
         self._swept, self._idle_since = -math.inf, math.inf
@@ -71,16 +74,16 @@ class Runner:
         self._warned = -math.inf
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
-        self._asked_to_wait: dict[int, Busy] = {}
+        self._asked_to_wait: dict[int, tuple[Ready, Busy]] = {}
 
     def unfinished(self) -> dict[int, Outcome]:
         """Rows that the portal asked to wait and that were never finished: they keep the portal's code."""
-        return {
-            position: Outcome(
-                position, Status.NOT_ATTEMPTED, "", inert(busy.code), inert(busy.message), self.attempts.get(position, 0)
-            )
-            for position, busy in self._asked_to_wait.items()
-        }
+        found = {}
+        for ready, busy in self._asked_to_wait.values():
+            attempts = self.attempts.get(ready.position, 0)
+            outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", inert(busy.code), inert(busy.message), attempts)
+            found[ready.position] = ready.told(outcome)
+        return found
 
     @property
     def stop(self) -> Stop | None:
@@ -157,12 +160,12 @@ class Runner:
             if running is None or now - self._idle_since >= DOCUMENT_WAIT:
                 self._lanes.take()
                 for ready in self._lanes.given_up():
-                    await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "DOCUMENT_LIMIT", LIMIT_TEXT))
+                    await self._not_attempted(ready, "DOCUMENT_LIMIT", LIMIT_TEXT)
 
     def _fault(self, ready: Ready, error: Exception) -> None:
         """A fault of this program: the row is in doubt if it may have left, the run drains and ends with exit code 1."""
         text = inert(f"a fault of bulkstart, please report it: {type(error).__name__}: {error}")
-        if ready.position in self.attempts:
+        if ready.position in self._sent:
             self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "INTERNAL_FAULT", text, self.attempts[ready.position]))
         self.drain(Stop("RUN_STOPPED", text, 1))
 
@@ -170,6 +173,9 @@ class Runner:
         """One row, again and again until it is settled or the run stops."""
         unsent, others = 0, self.tally.connected
         while ready.request.template_id not in self._gone:
+            if self._renewal:
+                await self._renewal.idle()
+            session = self._renewal.generation if self._renewal else 0
             if (ticket := await self.gate.slot()) is None:
                 return
             try:  # the row is off the wire when what became of it is on disk: a crash costs no more doubts than that
@@ -195,18 +201,24 @@ class Runner:
             finally:
                 self.gate.back()
             if isinstance(step, Stop):
+                if step.code == EXPIRED and self._renewal and self.stop is None and await self._renewal.renewed(session):
+                    continue
+                self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
                 return
             await self.gate.sleep(step.delay)
         gone = self._gone[ready.request.template_id]
-        outcome = Outcome(ready.position, Status.NOT_ATTEMPTED, "", gone.code, gone.message, self.attempts.get(ready.position, 0))
-        await self._settled(None, outcome)
+        await self._not_attempted(ready, gone.code, gone.message)
+
+    async def _not_attempted(self, ready: Ready, code: str, message: str) -> None:
+        attempts = self.attempts.get(ready.position, 0)
+        await self._settled(None, ready.told(Outcome(ready.position, Status.NOT_ATTEMPTED, "", code, message, attempts)))
 
     async def _deferred(self, ready: Ready, verdict: Verdict, step: Again | Stop) -> None:
         """The row was not started, and stays eligible."""
-        if isinstance(step, Stop):
+        if isinstance(step, Stop) and not (step.code == EXPIRED and self._renewal):
             self.drain(Stop(inert(step.code), inert(step.message), step.exit_code))
         if isinstance(verdict, Busy) and verdict.throttled:
-            self._asked_to_wait[ready.position] = verdict
+            self._asked_to_wait[ready.position] = ready, verdict
         await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
 
     async def _attempt(self, ready: Ready, ticket: int) -> tuple[Verdict, float] | None:
@@ -218,7 +230,7 @@ class Runner:
             raise
         if not mine:
             text = "another run took this row in the meantime; look again when that run has ended"
-            await self._settled(None, Outcome(ready.position, Status.NOT_ATTEMPTED, "", "CLAIMED_BY_RUN", text))
+            await self._not_attempted(ready, "CLAIMED_BY_RUN", text)
             return None
         sent_at = time.time()
         return await self._exchange(ready, ticket), sent_at
@@ -227,12 +239,13 @@ class Runner:
         began = self.gate.now()
         attempts = self.attempts.get(ready.position, 0)
         self.attempts[ready.position] = attempts + 1
+        self._sent.add(ready.position)
         try:
             answer = await self._send(self._gateway.start_call([ready.request]))
         except asyncio.CancelledError:
             text = "the run was ended while this start was on the wire; it may have started"
             self._left_over.append(Note(ready.key, Event.LOSE, error_code="ABANDONED", error_message=text))
-            self._tell(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1))
+            self._tell(ready.told(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1)))
             raise
         now = self.gate.now()
         if isinstance(answer, Lost):
@@ -240,6 +253,7 @@ class Runner:
             self.gate.throttle.answered(ticket, now, lost=True, jitter=self._chance())
             if not answer.left:
                 self.attempts[ready.position] = attempts
+                self._sent.discard(ready.position)
                 self.gate.not_connected()
                 return verdict
         else:
@@ -286,8 +300,13 @@ class Runner:
             self._gone[ready.request.template_id] = Refused(code, message)
         if step.status in (Status.STARTED, Status.IN_DOUBT):
             self._lanes.may_run(ready.request.document)
+        if isinstance(verdict, InDoubt) and verdict.stops:
+            self.drain(Stop(code, verdict.stops, 7))
         if stop := self._halts.told(outcome):
             self.drain(stop)
+        outcome = ready.told(outcome)
+        if step.status is Status.STARTED:
+            note = replace(note, error_message=outcome.error_message)
         await self._settled(note, outcome)
 
     async def _settled(self, note: Note | None, outcome: Outcome) -> None:

@@ -26,6 +26,8 @@ class Sheet:
     keys: tuple[str | None, ...]
     defined: bool = True
     """Whether the portal gave its template list: without it fewer columns are parameters."""
+    from_journal: bool = False
+    """Its rows were read back from a past run: the sheet itself is gone."""
 
     @property
     def keyed(self) -> list[tuple[str, StartRequest]]:

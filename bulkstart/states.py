@@ -35,6 +35,7 @@ class Event(StrEnum):
     RELEASE = "release"  # a person allows it again
     TOLD = "told"  # a fed-back sheet says that it is in doubt
     RESTORE = "restore"  # a released doubt whose run ended without a new attempt
+    TERMINATE = "terminate"  # undo ended the workflow: it was started all the same
 
 
 TABLE: dict[tuple[State, Event], State] = {
@@ -46,6 +47,7 @@ TABLE: dict[tuple[State, Event], State] = {
     (State.SENDING, Event.LOSE): State.IN_DOUBT,
     (State.SENDING, Event.CRASH): State.IN_DOUBT,
     (State.IN_DOUBT, Event.START): State.STARTED,
+    (State.STARTED, Event.TERMINATE): State.STARTED,
     (State.NEW, Event.TOLD): State.IN_DOUBT,
     (State.DEFERRED, Event.TOLD): State.IN_DOUBT,
     (State.REFUSED, Event.TOLD): State.IN_DOUBT,

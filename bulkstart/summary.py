@@ -28,8 +28,8 @@ _ADVICE = {
     "duplicate-row": "delete the repeated rows, or give them different parameters",
 }
 _BY_STATUS = {
-    Status.IN_DOUBT: "may have started: look at these entities in the portal. To start one again all the same, put its row alone "
-    "in a sheet and give --campaign with a label of its own",
+    Status.IN_DOUBT: "may have started: bulkstart reconcile looks them up in the portal's running list; what it cannot settle, "
+    "a person must look at in the portal",
     Status.REFUSED: "nothing was started: mend the cause, then run the results file again",
     Status.INVALID: "mend these cells, then run the sheet again",
     Status.GAVE_UP: "these could not be sent: run the results file again",
@@ -43,7 +43,16 @@ _WORDS = {
 }
 _QUIET = frozenset({Status.STARTED, Status.ALREADY_STARTED, Status.PLANNED})
 _SAID_BY_MESSAGE = frozenset(
-    {"SHEET_HAS_PROBLEMS", "INTERRUPTED", "UNREACHABLE", "LIMIT", "changed-parameters", "CLAIMED_BY_RUN", "duplicate-row"}
+    {
+        "SHEET_HAS_PROBLEMS",
+        "INTERRUPTED",
+        "UNREACHABLE",
+        "LIMIT",
+        "changed-parameters",
+        "CLAIMED_BY_RUN",
+        "duplicate-row",
+        "NOT_IN_RUN",
+    }
 )
 _SHOWN_ROWS, _SHOWN_GROUPS = 6, 12
 
@@ -97,18 +106,38 @@ def problem_lines(problems: Iterable[Problem], most: int) -> list[str]:
     return lines
 
 
-def next_step(code: int, words: Sequence[str], sheet: str, results: str) -> str | None:
-    """The command to type after a run that ended with ``code``: the same words, on the sheet or on its results."""
+def next_step(
+    code: int, words: Sequence[str], sheet: str, results: str, *, run: Sequence[str] | None = None, looked: bool = False
+) -> str | None:
+    """The command to type after a run that ended with ``code``.
+
+    ``words``: those of this call; ``run``: those of a command about the run, ``{}`` where its name stands, ``None`` where no run is
+    kept; ``looked``: the rows in doubt were looked up already.
+    """
     goal = results if code in (4, 5) else sheet
     again = shlex.join([goal if word == sheet else word for word in words])
+
+    def about(command: str, *more: str) -> str:
+        return shlex.join([*(command if word == "{}" else word for word in run or ()), *more])
+
     match code:
         case 0:
             return None
         case 3:
             return f"mend what is wrong, then: {again}"
         case 4:
-            return f"mend these rows in {results}, then: {again}"
+            return (
+                f"mend these rows in {results}, then run that file"
+                if sheet not in words
+                else f"mend these rows in {results}, then: {again}"
+            )
+        case 5 if run and not looked:
+            return about("reconcile")
+        case 5 if run:
+            return (
+                f"look at the rows in doubt in the portal; to send them again all the same: {about('resume', '--release-doubts')}"
+            )
         case 5:
-            return f"settle the rows in doubt by hand; the others go on with: {again}"
+            return "look at the rows in doubt in the portal"
         case _:
-            return again
+            return about("resume") if run else again

@@ -20,13 +20,11 @@ from bulkstart.secret import Secret, guard_logs, redact
 from bulkstart.version import VERSION
 
 CONNECT_SECONDS = 10.0
-KEEP_ALIVE_SECONDS = 4.0
-"""A connection idle for longer is not used again: the first byte on a dead one would be a doubt (bitrix24-api 6)."""
 LARGEST_ANSWER = 16 * 1024 * 1024
 
 
-_POSTED = {"Content-Type": "application/json", "Connection": "close"}
-"""A start never shares its connection: an answer that was left over on it would become another row's (decision 0004)."""
+_ALONE = {"Connection": "close"}
+"""No request shares its connection, questions neither: an answer that was left over on it would become a row's (decision 0004)."""
 
 
 class _Trace:
@@ -58,10 +56,9 @@ class Transport:
     ) -> None:
         guard_logs()
         self._base = base
+        self._renewed: Mapping[str, Secret] = {}
         self._timeout = timeout
-        limits = httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections, keepalive_expiry=KEEP_ALIVE_SECONDS
-        )
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=0)
         try:
             self._client = httpx.AsyncClient(
                 headers={"User-Agent": f"bulkstart/{VERSION}", "Accept": "application/json"}
@@ -81,6 +78,11 @@ class Transport:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self._client.aclose()
 
+    def renew(self, headers: Mapping[str, Secret]) -> None:
+        """Use other credentials from the next call on."""
+        self._renewed = headers  # a secret is hidden from logs for as long as it lives
+        self._client.headers.update({name: value.reveal() for name, value in headers.items()})
+
     async def send(self, call: HttpCall, *, within: float | None = None) -> Answer | Lost:
         """The answer, or why there is none; ``within`` seconds, at most the line's own. Raises nothing but cancellation."""
         loop = asyncio.get_running_loop()
@@ -98,7 +100,7 @@ class Transport:
             (self._base.reveal() if isinstance(self._base, Secret) else self._base) + call.path,
             params=list(call.query) or None,
             content=call.body,
-            headers=_POSTED if call.body is not None else None,
+            headers=_ALONE if call.body is None else _ALONE | {"Content-Type": "application/json"},
             extensions={"trace": trace},
         )
         response = await self._client.send(request, stream=True)

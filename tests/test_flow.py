@@ -16,6 +16,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import openpyxl
 import pytest
@@ -477,3 +478,43 @@ def test_an_interrupt_at_the_question_sends_nothing(desk):
     code, _ = screen.end()
     assert code == 130
     assert not here.arrivals()
+
+
+def expiring(desk: Any) -> Any:
+    key = {"key": "vibe_app_shop_0123456789", "session": "vibe_session_abc", "session_expires_after_starts": 5, "renewable": True}
+    return desk({"keys": [key]})
+
+
+def fresh_session(here: Desk) -> str:
+    """Sign in again, as a person does in a browser."""
+    asked = f"?app_key=vibe_app_shop_0123456789&state={'s' * 20}"
+    with urlopen(f"{here.sandbox.url}/oauth/authorize{asked}"), urlopen(f"{here.sandbox.url}/oauth/poll{asked}") as answer:
+        return str(json.load(answer)["access_token"])
+
+
+def test_a_session_that_expires_in_mid_run_is_asked_for_on_a_terminal_and_never_shown(desk):
+    here = expiring(desk)
+    screen = Terminal(here, here.sheet(), "--template", 713, "--yes", "--max-unknown", 2, *FAST_WORDS)
+    screen.read("paste the new session")
+    session = fresh_session(here)
+    screen.type(f"{session}\n")
+    code, out = screen.end()
+    assert code == 0, screen.shown
+    assert "8 started" in out
+    assert session not in screen.shown + out
+    assert len(here.commits()) == 8
+
+
+def test_nothing_at_the_question_for_a_session_stops_the_run_and_resume_goes_on(desk):
+    here = expiring(desk)
+    screen = Terminal(here, here.sheet(), "--template", 713, "--yes", "--max-unknown", 2, *FAST_WORDS)
+    screen.read("paste the new session")
+    screen.type("\n")
+    code, out = screen.end()
+    assert code == 7, screen.shown
+    assert "bulkstart resume" in out
+    assert len(here.commits()) == 5
+    here.env["BULKSTART_SESSION_TOKEN"] = fresh_session(here)
+    went_on = here.cli("resume", "--yes", "--json")
+    assert (went_on.code, went_on.json["counts"]) == (0, {"started": 8})
+    truth(here.results(went_on), here.sandbox.ledger(), arrivals=False)

@@ -15,12 +15,14 @@ import queue
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +34,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FOREIGN = Path(__file__).resolve().parent / "foreign"
 SIX = ["startStatus", "workflowId", "errorCode", "errorMessage", "attempts", "startedAt"]
+UNSTARTED = {"refused", "not_attempted", "invalid", "duplicate", "gave_up"}
 STATUSES = {"started", "already_started", "planned", "invalid", "duplicate", "refused", "gave_up", "in_doubt", "not_attempted"}
+KEYS = frozenset({"run", "portal", "exitCode", "counts", "rows", "results", "forecast", "problems"})  # of --json
 FAST = ["--rate", "200", "--burst", "200"]
 BOUND = 60  # seconds after which a command counts as hung; a case is meant to take less than ten
 
@@ -52,22 +56,38 @@ class Portal:
     settings: dict[str, str]
     journal: int = 1
     seen: int = 0  # ledger lines that earlier steps have accounted for
+    commands: int = 0
 
     @property
     def address(self) -> str:
         return re.sub(r"^https?://([^/]+)/.*$", r"\1", self.settings["BULKSTART_BASE_URL"])
 
-    def ledger(self) -> list[Json]:
+    def ledger(self, on: str = "start") -> list[Json]:
         path = self.folder / "ledger.jsonl"
         text = path.read_text(encoding="utf-8") if path.exists() else ""
         lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]  # a last line may be half written
-        return [line for line in lines if line.get("on") == "start"]
+        return [line for line in lines if line.get("on") == on]
 
     def fresh(self) -> list[Json]:
         """The lines about starts since the last call."""
         lines = self.ledger()
         new, self.seen = lines[self.seen :], len(lines)
         return new
+
+    def running(self) -> dict[str, Json]:
+        """What the portal itself lists as running, by workflow id."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        found: dict[str, Json] = {}
+        while True:
+            request = urllib.request.Request(
+                f"{self.settings['BULKSTART_BASE_URL']}/workflows?offset={len(found)}",
+                headers={"X-Api-Key": self.settings["BULKSTART_API_KEY"]},
+            )
+            with opener.open(request, timeout=10) as answer:
+                page = {str(row.get("ID") or row.get("id")): row for row in json.load(answer)["data"]}
+            if not page.keys() - found.keys():
+                return found
+            found |= page
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -142,39 +162,59 @@ def sandbox(folder: Path, scenario: Json) -> Iterator[Portal]:
             server.wait(5)
 
 
+class Command:
+    """The program, started once; what it says goes to files, so that it may be killed at any moment."""
+
+    def __init__(self, portal: Portal, words: list[str], extra: dict[str, str] | None = None) -> None:
+        self.words = [word.replace("RUNDIR", str(portal.folder)) for word in words]
+        portal.commands += 1
+        self.out, self.err = (portal.folder / f"command{portal.commands}.{name}" for name in ("out", "err"))
+        journal = {"BULKSTART_JOURNAL": str(portal.folder / f"journal{portal.journal}.sqlite")}
+        self.env = environment(portal.folder) | portal.settings | journal | (extra or {})
+        with self.out.open("wb") as out, self.err.open("wb") as err:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "bulkstart", *self.words, "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=self.env,
+                cwd=portal.folder,
+            )
+
+    @property
+    def told(self) -> str:
+        said = self.err.read_text(encoding="utf-8", errors="replace")[-3000:]
+        return f"bulkstart {' '.join(self.words)}\nexit {self.process.returncode}\n{said}"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def answer(self, keys: frozenset[str] = KEYS) -> Json:
+        """Wait for the end; the answer must be one JSON object that agrees with the exit code."""
+        try:
+            self.process.wait(BOUND)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"still running after {BOUND} s\n{self.told}")
+        said, told = self.out.read_text(encoding="utf-8"), self.told
+        try:
+            answer = json.loads(said)
+        except ValueError:
+            pytest.fail(f"standard output is not one JSON object: {said[:500]!r}\n{told}")
+        assert isinstance(answer, dict), told
+        missing = keys - answer.keys()
+        assert not missing, f"--json lacks {missing}\n{told}"
+        assert answer["exitCode"] == self.process.returncode, told
+        for secret in ("BULKSTART_API_KEY", "BULKSTART_SESSION_TOKEN"):
+            if self.env.get(secret):
+                assert self.env[secret] not in said + self.err.read_text(encoding="utf-8"), f"{secret} was printed"
+        return answer | {"told": told}
+
+
 def tool(portal: Portal, words: list[str], extra: dict[str, str] | None = None) -> Json:
-    """Run the program once; its answer must be one JSON object that agrees with its exit code."""
-    words = [word.replace("RUNDIR", str(portal.folder)) for word in words]
-    env = (
-        environment(portal.folder)
-        | portal.settings
-        | {"BULKSTART_JOURNAL": str(portal.folder / f"journal{portal.journal}.sqlite")}
-        | (extra or {})
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "bulkstart", *words, "--json"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        env=env,
-        cwd=portal.folder,
-        timeout=BOUND,
-        check=False,
-    )
-    told = f"bulkstart {' '.join(words)}\nexit {done.returncode}\n{done.stderr[-3000:]}"
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        pytest.fail(f"standard output is not one JSON object: {done.stdout[:500]!r}\n{told}")
-    assert isinstance(answer, dict), told
-    missing = {"run", "portal", "exitCode", "counts", "rows", "results", "forecast", "problems"} - answer.keys()
-    assert not missing, f"--json lacks {missing}\n{told}"
-    assert answer["exitCode"] == done.returncode, told
-    for secret in ("BULKSTART_API_KEY", "BULKSTART_SESSION_TOKEN"):
-        if env.get(secret):
-            assert env[secret] not in done.stdout + done.stderr, f"{secret} was printed"
-    return answer | {"told": told}
+    """Run the program once, to its end."""
+    return Command(portal, words, extra).answer()
 
 
 # -- results files ------------------------------------------------------------------------------
@@ -295,12 +335,12 @@ def entity(line: Json) -> str:
     return f"{line['entityType']}:{line['entityId']}"
 
 
-def no_double_start(portal: Portal) -> None:
-    """Over the whole life of the portal: one intent, one commit."""
+def no_double_start(portal: Portal, released: frozenset[int] | set[int] = frozenset()) -> None:
+    """Over the whole life of the portal: one intent, one commit; more only where a person released the doubt."""
     seen = Counter(
         (line["templateId"], entity(line), json.dumps(line["parameters"] or {}, sort_keys=True))
         for line in portal.ledger()
-        if line["kind"] == "commit"
+        if line["kind"] == "commit" and line["entityId"] not in released
     )
     twice = [key for key, number in seen.items() if number > 1]
     assert not twice, f"started twice: {twice}"
@@ -309,7 +349,7 @@ def no_double_start(portal: Portal) -> None:
 def matches_commit(line: Line, new: list[Json], wanted: str, where: str) -> Json:
     """A started row: exactly one commit carries its id, and it is that entity, at that moment."""
     commits = [entry for entry in new if entry["kind"] == "commit" and entry["workflowId"] == line.six["workflowId"]]
-    assert len(commits) == 1, f"{where}: says started as {line.six['workflowId']}; commits of this step with that id: {commits}"
+    assert len(commits) == 1, f"{where}: says started as {line.six['workflowId']}; commits with that id: {commits}"
     commit = commits[0]
     assert entity(commit) == wanted, f"{where}: expected {wanted}, the portal started {entity(commit)}"
     arrival = next(entry for entry in new if entry["kind"] == "arrival" and entry["n"] == commit["n"])
@@ -640,7 +680,18 @@ def test_foreign_headers_feed_what_the_pages_say(path: Path, number: int, tmp_pa
 
 # -- scenarios ----------------------------------------------------------------------------------
 
-SCENARIOS = [(path, run["name"]) for path in sorted(FOREIGN.glob("scenarios/*.expect.json")) for run in load(path)["runs"]]
+
+def runs_of(kind: str) -> list[tuple[Path, str]]:
+    paths = [path for path in sorted(FOREIGN.glob("scenarios/*.expect.json")) if load(path).get("kind", "answers") == kind]
+    return [(path, run["name"]) for path in paths for run in load(path)["runs"]]
+
+
+def named(value: object) -> str:
+    return value.name.removesuffix(".expect.json") if isinstance(value, Path) else str(value)
+
+
+SCENARIOS = runs_of("answers")
+Found = list[tuple[int, Line]]  # entity id, its row of the results file; in the file's order
 
 
 def ids(wanted: list[Any]) -> set[int]:
@@ -659,16 +710,22 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def scenario_sheet(plan: Json, folder: Path) -> Path:
-    templates = plan.get("templates")
-    with (folder / "rows.csv").open("w", encoding="utf-8-sig", newline="") as file:
-        writer = csv.writer(file, delimiter=";")
-        writer.writerow(["ID", "Название сделки", *(["templateId"] if templates else [])])
-        for number in range(plan["rows"]):
-            writer.writerow(
-                [plan["first"] + number, f"Сделка {number + 1}", *([templates[number % len(templates)]] if templates else [])]
-            )
-    return folder / "rows.csv"
+def scenario_table(plan: Json) -> list[list[str]]:
+    """The sheet of a scenario, its header first; ``twice`` puts a second row of an entity, with another note, at the end."""
+    templates, notes = plan.get("templates"), plan.get("notes")
+    table = [["ID", "Название сделки", *(["param:note"] if notes else []), *(["templateId"] if templates else [])]]
+    idents = [*range(plan["first"], plan["first"] + plan["rows"]), *plan.get("twice", [])]
+    for number, ident in enumerate(idents):
+        note = f"{notes} {ident}" + (" (2)" if number >= plan["rows"] else "")
+        template = [str(templates[number % len(templates)])] if templates else []
+        table.append([str(ident), f"Сделка {number + 1}", *([note] if notes else []), *template])
+    return table
+
+
+def write_table(table: list[list[str]], path: Path) -> Path:
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        csv.writer(file, delimiter=";").writerows(table)
+    return path
 
 
 def throttled(entry: Json) -> bool:
@@ -683,14 +740,13 @@ def check_hold(new: list[Json], span: list[float]) -> None:
         assert not early, f"a start left {early[0]:.2f} s after RATE_LIMITED"
 
 
-def check_truth(portal: Portal, results: Results, new: list[Json], unseen: set[int], first: int) -> None:
+def check_truth(portal: Portal, found: Found, new: list[Json], unseen: set[int]) -> None:
     """Row by row against the ledger, of this step and of the portal's whole life."""
     life = [entry for entry in portal.ledger() if entry["kind"] == "commit"]
     started = Counter(entry["entityId"] for entry in life)
     arrived = Counter(entry["entityId"] for entry in new if entry["kind"] == "arrival")
     ever = {entry["entityId"] for entry in portal.ledger() if entry["kind"] == "arrival"}
-    for number, line in enumerate(results.lines):
-        ident = first + number
+    for ident, line in found:
         where = f"deal {ident}: {line.six}"
         promises(line, where)
         assert text(line.own[0]) == str(ident), f"{where}: another row's place"
@@ -700,7 +756,7 @@ def check_truth(portal: Portal, results: Results, new: list[Json], unseen: set[i
         if status == "already_started":
             assert [entry["workflowId"] for entry in life if entry["entityId"] == ident] == [line.six["workflowId"]], where
             assert not arrived[ident], f"{where}: was sent again"
-        if status in ("refused", "not_attempted", "invalid", "duplicate", "gave_up"):
+        if status in UNSTARTED:
             assert not started[ident], f"{where}: but the portal started it"
         if ident not in unseen:
             assert status != "in_doubt" or ident in ever, f"{where}: in doubt, yet no request for it ever arrived"
@@ -708,33 +764,29 @@ def check_truth(portal: Portal, results: Results, new: list[Json], unseen: set[i
     no_double_start(portal)
 
 
-def check_expectation(wanted: Json, answer: Json, results: Results, new: list[Json], portal: Portal) -> None:
-    why, first = answer["why"], answer["first"]
+def check_expectation(wanted: Json, answer: Json, found: Found, new: list[Json], portal: Portal) -> None:
+    why = answer["why"]
     assert answer["exitCode"] in listed(wanted["exit"]), why
-    counts = Counter(line.six["startStatus"] for line in results.lines)
-    for status, number in wanted["counts"].items():
+    counts = Counter(line.six["startStatus"] for _, line in found)
+    for status, number in wanted.get("counts", {}).items():
         assert between(counts[status], number), f"{status}: {counts[status]}, expected {number}; all: {dict(counts)}\n{why}"
     sent = sum(entry["kind"] == "arrival" for entry in new)
     if "starts_sent" in wanted:
         assert between(sent, wanted["starts_sent"]), f"{sent} starts were sent, expected {wanted['starts_sent']}\n{why}"
     life = Counter(entry["entityId"] for entry in portal.ledger() if entry["kind"] == "commit")
     special: set[int] = set()
-    for group in wanted["rows"]:
-        for ident in sorted(ids(group["entities"])):
-            special.add(ident)
-            check_row(results.lines[ident - first], ident, group, life[ident], why)
-    for number, line in enumerate(results.lines):
-        if first + number not in special:
-            assert line.six["startStatus"] in listed(wanted["others"]), f"deal {first + number}: {line.six}\n{why}"
+    for group in wanted.get("rows", []):
+        special |= ids(group["entities"])
+        assert not ids(group["entities"]) - {ident for ident, _ in found}, f"{group['entities']} are not all in the file\n{why}"
+        for ident, line in found:
+            if ident in ids(group["entities"]):
+                check_row(line, ident, group, life[ident], why)
+    for ident, line in found:
+        if ident not in special:
+            assert line.six["startStatus"] in listed(wanted["others"]), f"deal {ident}: {line.six}\n{why}"
         if line.six["startStatus"] == "in_doubt" and "doubt_commits" in wanted:
-            assert life[first + number] in wanted["doubt_commits"], f"deal {first + number}: {life[first + number]} commits"
-    for status, codes in wanted.get("codes", {}).items():
-        odd = [line.six for line in results.lines if line.six["startStatus"] == status and line.six["errorCode"] not in codes]
-        assert not odd, f"{status} with another code than {codes}: {odd[0]}\n{why}"
-    for status, code in wanted.get("seen", {}).items():
-        assert any(line.six["startStatus"] == status and line.six["errorCode"] == code for line in results.lines), (
-            f"no {status} row says {code}\n{why}"
-        )
+            assert life[ident] in wanted["doubt_commits"], f"deal {ident}: {life[ident]} commits, {line.six}\n{why}"
+    check_codes(wanted, [line.six for _, line in found], why)
     if "throttled" in wanted:
         refusals = sum(throttled(entry) or (entry["kind"] == "answer" and entry["code"] == "BITRIX_ERROR") for entry in new)
         assert between(refusals, wanted["throttled"]), f"{refusals} throttled answers, expected {wanted['throttled']}"
@@ -744,12 +796,29 @@ def check_expectation(wanted: Json, answer: Json, results: Results, new: list[Js
         assert answer["portal"] == portal.address, f"{answer['portal']}, expected {portal.address}\n{why}"
 
 
+def check_codes(wanted: Json, said: list[dict[str, str]], why: str) -> None:
+    for status, codes in wanted.get("codes", {}).items():
+        odd = [six for six in said if six["startStatus"] == status and six["errorCode"] not in codes]
+        assert not odd, f"{status} with another code than {codes}: {odd[0]}\n{why}"
+    for status, code in wanted.get("seen", {}).items():
+        assert any(six["startStatus"] == status and six["errorCode"] == code for six in said), (
+            f"no {status} row says {code}\n{why}"
+        )
+
+
 def await_late_commits(portal: Portal, step: Json) -> None:
     """A portal may commit after its answer (``commit_after``), even after the tool has ended: give it ten seconds for that."""
     groups = [group for choice in (step, *step.get("one_of", [])) for group in choice.get("rows", []) if group.get("commits")]
-    due, deadline = {ident for group in groups for ident in ids(group["entities"])}, time.monotonic() + 10
-    while due - {entry["entityId"] for entry in portal.ledger() if entry["kind"] == "commit"} and time.monotonic() < deadline:
-        select.select([], [], [], 0.05)
+    due = {ident for group in groups for ident in ids(group["entities"])}
+    until(lambda: not due - {entry["entityId"] for entry in portal.ledger() if entry["kind"] == "commit"}, 10)
+
+
+def until(come: Callable[[], bool], seconds: float) -> bool:
+    """Look often whether something has come, for so many seconds; whether it did."""
+    deadline = time.monotonic() + seconds
+    while not (done := come()) and time.monotonic() < deadline:
+        select.select([], [], [], 0.005)
+    return done
 
 
 def check_row(line: Line, ident: int, group: Json, commits: int, why: str) -> None:
@@ -763,15 +832,19 @@ def check_row(line: Line, ident: int, group: Json, commits: int, why: str) -> No
         )
     if group.get("attempts", "any") != "any":
         assert line.six["attempts"] == str(group["attempts"]), f"{where}, expected {group['attempts']} attempts\n{why}"
+    if "message" in group:
+        assert re.search(group["message"], line.six["errorMessage"], re.IGNORECASE), (
+            f"{where}, expected a message with {group['message']!r}\n{why}"
+        )
+    if group.get("message_names_it"):
+        assert str(ident) in line.six["errorMessage"], f"{where}, the message should say where to look\n{why}"
 
 
-@pytest.mark.parametrize(
-    ("path", "name"), SCENARIOS, ids=lambda value: value.name.removesuffix(".expect.json") if isinstance(value, Path) else value
-)
+@pytest.mark.parametrize(("path", "name"), SCENARIOS, ids=named)
 def test_a_foreign_scenario_ends_as_the_pages_say(path: Path, name: str, tmp_path: Path) -> None:
     run = next(run for run in load(path)["runs"] if run["name"] == name)
     scenario = load(path.with_name(path.name.replace(".expect.json", ".json"))) | run.get("patch", {})
-    sheet = scenario_sheet(run["sheet"], tmp_path)
+    sheet = write_table(scenario_table(run["sheet"]), tmp_path / "rows.csv")
     first = run["sheet"]["first"]
     last = sheet
     with sandbox(tmp_path, scenario) as portal:
@@ -782,7 +855,7 @@ def test_a_foreign_scenario_ends_as_the_pages_say(path: Path, name: str, tmp_pat
             template = [] if step.get("template") is False else ["--template", "713"]
             words = [str(source), *template, "--entity-type", "deal", *step["options"], "--yes", "--no-reconcile"]
             answer = tool(portal, words, step.get("env"))
-            answer |= {"first": first, "why": f"{step['because']}\n{answer['told']}"}
+            answer |= {"why": f"{step['because']}\n{answer['told']}"}
             assert answer["results"], f"no results were written\n{answer['told']}"
             last = tmp_path / answer["results"]
             await_late_commits(portal, step)
@@ -793,6 +866,363 @@ def test_a_foreign_scenario_ends_as_the_pages_say(path: Path, name: str, tmp_pat
             wanted = next((choice for choice in step.get("one_of", []) if answer["exitCode"] in listed(choice["exit"])), step)
             assert "exit" in wanted, f"{step['because']}\n{answer['told']}"
             unseen = {ident for group in wanted["rows"] if group.get("attempts") == "any" for ident in ids(group["entities"])}
-            check_expectation(wanted, answer, results, new, portal)
-            check_truth(portal, results, new, unseen, first)
+            found = list(enumerate(results.lines, start=first))
+            check_expectation(wanted, answer, found, new, portal)
+            check_truth(portal, found, new, unseen)
             wire(new)
+
+
+# -- crashes and doubts -------------------------------------------------------------------------
+
+FAULTS = runs_of("crashes and doubts")
+Key = tuple[int, str]  # entity id and note: one intent
+
+
+@dataclass
+class Affair:
+    """One portal and one sheet, through a crash or a doubt and what follows it."""
+
+    portal: Portal
+    table: list[list[str]]
+    options: Json  # command -> options that each of its steps adds
+    last: Path
+    run: str = ""
+    began: int = 0  # ledger lines that stood there before the present run
+    crashed: bool = False
+    released: set[int] = field(default_factory=set)
+    told: dict[Key, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def sheet(self) -> Path:
+        return self.portal.folder / "rows.csv"
+
+    def words(self, step: Json) -> list[str]:
+        command = step.get("of", step["do"])
+        if command == "start":
+            source = self.last if step.get("input") == "results" else self.sheet
+            template = [] if "templateId" in self.table[0] else ["--template", "713"]
+            base = [str(source), *template, "--entity-type", "deal", "--no-reconcile"]
+        else:
+            base = [command, *([self.run if step["run"] == "known" else step["run"]] if "run" in step else [])]
+        silent = [] if command == "reconcile" or step.get("without_yes") else ["--yes"]
+        return [*base, *self.options.get(command, []), *step.get("options", []), *silent]
+
+    def begin(self, step: Json) -> None:
+        """What a step says before its command is run: another journal, doubts that a person releases, a new run."""
+        self.portal.journal += step.get("journal") == "fresh"
+        self.released |= ids(step.get("released", []))
+        if step.get("of", step["do"]) == "start":
+            self.began = self.portal.seen
+
+
+def commit_key(entry: Json) -> Key:
+    return entry["entityId"], str((entry["parameters"] or {}).get("note", ""))
+
+
+def row_key(header: list[str], row: list[Any]) -> Key:
+    return int(text(row[0])), text(row[2]) if header[2:3] == ["param:note"] else ""
+
+
+def paired(affair: Affair, results: Results) -> list[tuple[Key, Line]]:
+    """Each row of the results file with its intent: one output row for each input row, same order, own columns untouched."""
+    header, *rows = affair.table
+    assert len(results.lines) == len(rows), f"{len(rows)} rows in the sheet, {len(results.lines)} in the results"
+    if affair.sheet.exists():
+        assert results.headers == header, f"own columns {results.headers}, the sheet has {header}"
+        for line, row in zip(results.lines, rows, strict=True):
+            assert [text(cell) for cell in line.own] == row, f"{line.own}: the sheet says {row}"
+    by_id = {text(row[0]): row for row in rows}
+    found = []
+    for line, row in zip(results.lines, rows, strict=True):  # a sheet that is gone: by the id where one is shown, else by place
+        shown = [by_id[text(cell)] for cell in line.own if text(cell) in by_id]
+        found.append((row_key(header, row if affair.sheet.exists() else next(iter(shown), row)), line))
+    return found
+
+
+def state_exits(lines: list[Line]) -> list[int]:
+    """The exit codes that fit what the rows say (IF 1: 6, 5, 4 in this order; LIMIT changes nothing)."""
+    said = Counter(line.six["startStatus"] for line in lines)
+    reasons = {line.six["errorCode"] for line in lines if line.six["startStatus"] == "not_attempted"}
+    if reasons - {"LIMIT", "NOT_IN_RUN"}:
+        return [6]
+    code = 5 if said["in_doubt"] else 4 if said.keys() & (UNSTARTED - {"not_attempted"}) else 0
+    return [code, *([6] if "NOT_IN_RUN" in reasons else [])]  # whether a row that came later counts is not said
+
+
+def check_fault_truth(affair: Affair, found: list[tuple[Key, Line]], new: list[Json], *, racing: bool = False) -> None:
+    """Row by row against the ledger: no second commit, no other id than the ledger's, no started row that says it was not."""
+    ledger = affair.portal.ledger()
+    commits: dict[Key, list[str]] = {}
+    for entry in ledger:
+        if entry["kind"] == "commit":
+            commits.setdefault(commit_key(entry), []).append(entry["workflowId"])
+    step, run, ever = (
+        Counter(commit_key(entry) for entry in lines if entry["kind"] == "arrival")
+        for lines in (new, ledger[affair.began :], ledger)
+    )
+    for key, line in found:
+        where, status = f"deal {key[0]}, {key[1]!r}: {line.six}", line.six["startStatus"]
+        promises(line, where)
+        started = commits.get(key, [])
+        if status in ("started", "already_started"):
+            assert line.six["workflowId"] in started, f"{where}: the portal's ids of this row are {started}"
+        if status == "started":
+            matches_commit(line, ledger, f"deal:{key[0]}", where)
+        if status == "already_started" and not racing:
+            assert not step[key], f"{where}: was sent again"
+        if status in UNSTARTED and not (racing and line.six["errorCode"] in ("CLAIMED_BY_RUN", "LIMIT")):  # the other's rows
+            assert not started, f"{where}: but the portal started it: {started}"
+        if status == "in_doubt" and not affair.crashed:
+            assert ever[key], f"{where}: in doubt, yet no request for it ever arrived"
+        if not racing and not (status == "in_doubt" and affair.crashed):  # killed on the way: left, and perhaps never arrived
+            assert int(line.six["attempts"]) in {step[key], run[key]}, f"{where}: {step[key]} arrived now, {run[key]} in its run"
+    assert step.keys() <= {key for key, _ in found}, f"sent, yet in no row of the results: {step.keys() - {k for k, _ in found}}"
+    no_double_start(affair.portal, affair.released)
+
+
+def check_kept(affair: Affair, wanted: Json, found: list[tuple[Key, Line]], why: str) -> None:
+    """What a row said in the last results file and must say again."""
+    for group in wanted.get("rows", []):
+        for key, line in found:
+            if key[0] in ids(group["entities"]):
+                for name in group.get("kept", []):
+                    had = affair.told[key][name]
+                    assert line.six[name] == had, f"deal {key[0]}: {name} was {had!r}, is {line.six[name]!r}\n{why}"
+
+
+def sniffed(path: Path) -> str:
+    """Results of a sheet that is gone: no page says with which delimiter."""
+    first = path.read_text(encoding="utf-8-sig").splitlines()[0]
+    return max(";,\t", key=first.count)
+
+
+def check_file(affair: Affair, step: Json, answer: Json, new: list[Json], *, racing: bool = False) -> None:
+    """One results file against the expectation of its step, and against the ledger."""
+    affair.last = affair.portal.folder / answer["results"]
+    results = read_results(affair.last, {} if affair.sheet.exists() else {"delimiter": sniffed(affair.last)})
+    tally(results, answer, step["do"])
+    found = paired(affair, results)
+    wanted = next((choice for choice in step.get("one_of", []) if answer["exitCode"] in listed(choice["exit"])), step)
+    assert "exit" in wanted, answer["why"]
+    if wanted["exit"] == "state":
+        wanted = wanted | {"exit": state_exits(results.lines)}
+    check_expectation(wanted, answer, [(key[0], line) for key, line in found], new, affair.portal)
+    check_kept(affair, wanted, found, answer["why"])
+    check_fault_truth(affair, found, new, racing=racing)
+    if "reported" in step:
+        said = " ".join([answer["told"], json.dumps(answer["problems"]), *(line.six["errorMessage"] for line in results.lines)])
+        assert re.search(step["reported"], said, re.IGNORECASE), f"{step['reported']!r} is reported nowhere\n{answer['why']}"
+    affair.told |= {key: line.six for key, line in found}
+
+
+def command_step(affair: Affair, step: Json) -> None:
+    """``start``, ``resume``, ``reconcile``: run to the end, then compare."""
+    affair.begin(step)
+    answer = tool(affair.portal, affair.words(step), step.get("env"))
+    answer |= {"why": f"{step['because']}\n{answer['told']}"}
+    await_late_commits(affair.portal, step)
+    new = affair.portal.fresh()
+    if answer["results"] is None and step.get("results") in ("none", "optional"):
+        assert answer["exitCode"] in listed(step["exit"]), answer["why"]
+        assert not new, f"a start was sent: {new[0]}\n{answer['why']}"
+        return
+    assert answer["results"], f"no results were written\n{answer['why']}"
+    check_file(affair, step, answer, new)
+    wire(new)
+    if "apart" in step:
+        check_apart(affair.portal, step["apart"])
+    if step["do"] == "start":
+        affair.run = answer["run"]
+
+
+def check_apart(portal: Portal, seconds: float) -> None:
+    """Two sends of one row lie at least so far apart."""
+    moments: dict[Key, float] = {}
+    for entry in portal.ledger():
+        if entry["kind"] == "arrival":
+            passed = entry["mono"] - moments.get(commit_key(entry), float("-inf"))
+            assert passed >= seconds - 0.2, f"deal {entry['entityId']} left again after {passed:.2f} s, settle time {seconds} s"
+            moments[commit_key(entry)] = entry["mono"]
+
+
+def kill_step(affair: Affair, step: Json) -> None:
+    """Run a command and kill it with SIGKILL at the nth arrival, commit or answer of the step, or after so many seconds."""
+    affair.begin(step)
+    portal, known = affair.portal, len(affair.portal.ledger(step.get("on", "start")))
+    command = Command(portal, affair.words(step))
+    try:
+        until(lambda: come(portal, step, known) or command.process.poll() is not None, step.get("for", BOUND))
+    finally:
+        command.kill()
+    if not step.get("may_end"):
+        assert come(portal, step, known), f"ended before {step['after']}\n{command.told}"
+        assert command.process.returncode < 0, f"ended by itself\n{command.told}"
+    affair.crashed = True
+    settle(portal)
+    new = portal.fresh()
+    if "starts_sent" in step:
+        sent = sum(entry["kind"] == "arrival" for entry in new)
+        assert sent == step["starts_sent"], f"{sent} starts were sent\n{step['because']}\n{command.told}"
+
+
+def stop_step(affair: Affair, step: Json) -> None:
+    """Run a command and send it the named signals, one at each moment; it ends by itself and writes its results."""
+    affair.begin(step)
+    portal, command = affair.portal, Command(affair.portal, affair.words(step))
+    try:
+        for name, after in step["signals"]:
+            until(lambda after=after: come(portal, {"after": after}, portal.seen) or command.process.poll() is not None, BOUND)
+            command.process.send_signal(getattr(signal, name))
+        answer = command.answer()
+    finally:
+        command.kill()
+    answer |= {"why": f"{step['because']}\n{answer['told']}"}
+    settle(portal)
+    affair.crashed |= len(step["signals"]) > 1  # abandoned: a request may have left and never arrived
+    assert answer["results"], f"no results were written\n{answer['why']}"
+    check_file(affair, step, answer, portal.fresh())
+    affair.run = answer["run"]
+
+
+def come(portal: Portal, step: Json, known: int) -> bool:
+    """Whether the ledger shows the moment that this step waits for, behind so many known lines of that endpoint."""
+    counts = Counter(entry["kind"] for entry in portal.ledger(step.get("on", "start"))[known:])
+    return "after" in step and all(counts[kind] >= number for kind, number in step["after"].items())
+
+
+def settle(portal: Portal) -> None:
+    """Until the portal has done what it was asked before the caller died."""
+
+    def idle() -> bool:
+        lines = portal.ledger()
+        return {entry["n"] for entry in lines} == {entry["n"] for entry in lines if entry["kind"] == "answer"}
+
+    size = -1
+    while size != (size := len(portal.ledger())):
+        until(idle, 2)
+        until(lambda: False, 0.15)  # what still lies in a socket
+
+
+def edit_step(affair: Affair, step: Json) -> None:
+    """What a person does with the sheet between a crash and what follows."""
+    header, *rows = affair.table
+    rows = [row for row in rows if int(row[0]) not in ids(step.get("remove", []))]
+    rows = [[*row[:2], step.get("notes", {}).get(row[0], row[2]), *row[3:]] for row in rows]
+    rows = [[str(ident), "Новая", f"new {ident}"] for ident in step.get("add", [])] + rows
+    affair.table = [header, *(rows[::-1] if step.get("reverse") else rows)]
+    if step.get("delete"):
+        affair.sheet.unlink()
+    else:
+        write_table(affair.table, affair.sheet)
+
+
+def runs_step(affair: Affair, step: Json) -> None:
+    """``bulkstart runs`` lists the runs; the first one is known from here on."""
+    answer = Command(affair.portal, ["runs"]).answer(frozenset({"exitCode"}))  # what else its --json holds is not said
+    assert answer["exitCode"] == 0, answer["told"]
+    lists = [value for value in answer.values() if isinstance(value, list) and value and isinstance(value[0], dict)]
+    names = [name for name in ("id", "run", "run_id") if lists and name in lists[0][0]]
+    assert names, f"{step['because']}: no list of runs with ids: {answer}"
+    assert len(lists[0]) == step["runs"], f"{step['because']}: {lists[0]}"
+    for listed_run in lists[0]:
+        for part in (affair.portal.address, affair.sheet.name, "713"):
+            assert part in json.dumps(listed_run), f"{step['because']}: {part} is missing in {listed_run}"
+    affair.run = str(lists[0][0][names[0]])
+
+
+def undo_step(affair: Affair, step: Json) -> None:
+    """``bulkstart undo``: the running list before and after, and the DELETEs that arrived."""
+    portal = affair.portal
+    before, known = set(portal.running()), len(portal.ledger("delete"))
+    answer = tool(portal, affair.words(step))
+    why = f"{step['because']}\n{answer['told']}"
+    after, deletes = set(portal.running()), portal.ledger("delete")[known:]
+    asked = {entry["path"].split("?")[0].rsplit("/", 1)[-1] for entry in deletes}
+    may = {entry["workflowId"] for entry in portal.ledger() if entry["kind"] == "commit"} & before
+    must = {six["workflowId"] for six in affair.told.values() if six["startStatus"] == "started"} & before
+    assert answer["exitCode"] in listed(step["exit"]), why
+    assert not portal.fresh(), f"undo sent a start\n{why}"
+    assert asked <= may, f"of others, or not running: {asked - may}\n{why}"
+    assert before - after <= asked, f"ended without a word: {before - after - asked}\n{why}"
+    if "says" in step:
+        assert re.search(step["says"], json.dumps(answer)), f"{step['says']} is not said\n{why}"
+    if step.get("silent"):
+        assert not deletes, f"DELETEs were sent: {deletes}\n{why}"
+        assert after == before, why
+        return
+    assert must <= asked, f"still run and were not terminated: {must - asked}\n{why}"
+    assert between(len(asked), step["stops"]), f"{len(asked)} workflows terminated, expected {step['stops']}\n{why}"
+    if answer["exitCode"] == 0:
+        assert not must & after, f"exit 0, and still running: {must & after}\n{why}"
+    if "erased" in step:
+        said = {entry.get("erased") for entry in deletes if entry["kind"] == "answer"}
+        assert said == {step["erased"]}, f"erased: {said}, expected {step['erased']}\n{why}"
+
+
+def race_step(affair: Affair, step: Json) -> None:
+    """Two processes on one sheet and one journal at the same time; one of them may be killed."""
+    affair.begin(step)
+    portal, pair = affair.portal, []
+    try:
+        for name in ("one", "two"):
+            pair.append(Command(portal, [*affair.words(step), *step.get(name, []), "-o", f"RUNDIR/{name}.csv"]))
+            until(lambda: come(portal, {"after": step["join"]}, portal.seen) or pair[0].process.poll() is not None, BOUND)
+        if "victim" in step:
+            victim = pair.pop(step["victim"])
+            until(lambda: come(portal, step, portal.seen) or victim.process.poll() is not None, BOUND)
+            victim.kill()
+            affair.crashed = True
+        answers = [command.answer() for command in pair]
+    finally:
+        for command in pair:
+            command.kill()
+    settle(portal)
+    new = portal.fresh()
+    attempts = 0
+    for answer in answers:
+        answer |= {"why": f"{step['because']}\n{answer['told']}"}
+        if answer["results"] is None:
+            assert answer["exitCode"] in step.get("may_decline", []), f"no results were written\n{answer['why']}"
+            continue
+        check_file(affair, step, answer, new, racing=True)
+        attempts += sum(int(line.six["attempts"]) for line in read_results(affair.last, {}).lines)
+    if step.get("attempts_are_arrivals"):
+        assert attempts == sum(entry["kind"] == "arrival" for entry in new), f"the two files tell of {attempts} requests"
+    wire(new, 20)
+
+
+def wait_step(affair: Affair, step: Json) -> None:
+    """Until the portal has started so many workflows in its life, or so many seconds have passed."""
+    until(lambda: sum(entry["kind"] == "commit" for entry in affair.portal.ledger()) >= step["commits"], 10)
+    affair.portal.fresh()
+
+
+STEPS: dict[str, Callable[[Affair, Json], None]] = {
+    "start": command_step,
+    "resume": command_step,
+    "reconcile": command_step,
+    "kill": kill_step,
+    "stop": stop_step,
+    "edit": edit_step,
+    "runs": runs_step,
+    "undo": undo_step,
+    "race": race_step,
+    "wait": wait_step,
+}
+
+
+@pytest.mark.parametrize(("path", "name"), FAULTS, ids=named)
+def test_a_foreign_crash_or_doubt_ends_as_the_pages_say(path: Path, name: str, tmp_path: Path) -> None:
+    case = load(path)
+    run = next(run for run in case["runs"] if run["name"] == name)
+    scenario = load(path.with_name(path.name.replace(".expect.json", ".json"))) | run.get("patch", {})
+    table = scenario_table(run["sheet"])
+    sheet = write_table(table, tmp_path / "rows.csv")
+    with sandbox(tmp_path, scenario) as portal:
+        affair = Affair(portal, table, case["options"] | run.get("options", {}), sheet)
+        for step in run["steps"]:
+            STEPS[step["do"]](affair, step)
+            no_double_start(portal, affair.released)
+            if sheet.exists():
+                written = write_table(affair.table, tmp_path / "as_it_was").read_bytes()
+                assert sheet.read_bytes() == written, "the input file changed"

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 import bulkstart
-from bulkstart.job import Job, Silent
+from bulkstart.job import Job
 from bulkstart.options import Options
+from bulkstart.work import Silent
 from tests.conftest import FAST, MARK, PLAIN, deals, starts
 
 MARKED = {"templates": [{**PLAIN, "parameters": MARK}]}

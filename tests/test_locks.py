@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 import bulkstart
-from bulkstart.locks import RunLock, is_alive
+from bulkstart.locks import RunIsLiveError, RunLock, is_alive
 
 HOLD = """
 import sys
 from pathlib import Path
-from bulkstart.locks import RunLock
+from bulkstart.locks import RunIsLiveError, RunLock
 lock = RunLock(Path(sys.argv[1]), "run-1")
 print("held", flush=True)
 sys.stdin.read()
@@ -42,7 +42,7 @@ def test_a_lock_is_held_once_and_free_after_its_release(tmp_path):
     lock = RunLock(journal, "run-1")
     assert is_alive(journal, "run-1")
     assert not is_alive(journal, "run-2")
-    with pytest.raises(BlockingIOError):
+    with pytest.raises(RunIsLiveError):
         RunLock(journal, "run-1")
     lock.release()
     lock.release()

@@ -72,7 +72,6 @@ ODD: list[tuple[Json, str]] = [
     ),
     ({"status": 404, "text": "nginx"}, "HTTP_404"),
     ({"status": 408, "text": "Request Timeout"}, "HTTP_408"),
-    ({"status": 407, "text": "proxy"}, "HTTP_407"),
     ({"status": 500, "text": "[" * 100_000}, "HTTP_500"),
 ]
 
@@ -119,6 +118,14 @@ def test_a_reset_before_reading_leaves_its_row_in_doubt(rule):
 def test_a_cut_by_rst_is_a_cut(answer):
     ran = one_fault({"kind": answer, "with": "rst"}, committed=True)
     assert (ran.statuses[4], ran.code) == ("in_doubt", 5)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_proxy_that_answers_a_start_leaves_it_in_doubt_and_stops_the_run(committed):
+    ran = one_fault({"kind": "status", "status": 407, "text": "proxy"}, committed=committed)
+    assert (ran.statuses[4], ran.codes[4], ran.code) == ("in_doubt", "HTTP_407", 7)
+    assert set(ran.statuses[5:]) == {"not_attempted"}
+    assert "HTTPS_PROXY" in ran.results["errorMessage"].iloc[5]
 
 
 @pytest.mark.parametrize("status", [413, 414, 431])

@@ -4,24 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from bulkstart.model import Answer, Denied, HttpCall, StartRequest, Template, Verdict
+from bulkstart.gateways.running import Running
+from bulkstart.model import Answer, Busy, Denied, HttpCall, InDoubt, StartRequest, Template, Verdict
 from bulkstart.throttle import RateHint
 
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """What the portal says of itself and of the credentials. ``portal``: its own domain in lower case, ``""`` where unnamed."""
+    """What the portal says of itself and of the credentials. ``portal``: its own domain in lower case, ``""`` where unnamed.
+
+    ``expires_at``: Unix time at which the credentials end, where told.
+    """
 
     portal: str = ""
     rate: float | None = None
     user: str = ""
     scopes: tuple[str, ...] | None = None
+    expires_at: float | None = None
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Proven: the workflow does not run any more. ``before``: it was gone when the request came."""
+
+    before: bool = False
 
 
 class Gateway(Protocol):
-    """One dialect: start requests to HTTP calls, HTTP answers to verdicts. Pure; ``read_*`` never raise on any answer."""
+    """One dialect: start requests to HTTP calls, HTTP answers to verdicts. Pure; ``read_*`` never raise on any answer.
+
+    ``settle``: seconds after a send in which a lost start may still be carried out; ``late``: seconds behind its send in which
+    the workflow of a lost start may still have begun (bitrix24-api.md 1.6).
+    """
 
     @property
     def dialect(self) -> str: ...
@@ -29,6 +46,10 @@ class Gateway(Protocol):
     def max_batch(self) -> int: ...
     @property
     def timeout(self) -> float: ...
+    @property
+    def settle(self) -> float: ...
+    @property
+    def late(self) -> float: ...
 
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall: ...
     def read_start(self, requests: Sequence[StartRequest], answer: Answer, /) -> list[Verdict]: ...
@@ -39,5 +60,7 @@ class Gateway(Protocol):
     def template_paths(self) -> Sequence[str]: ...
     def template_call(self, path: str, offset: int, /) -> HttpCall: ...
     def read_templates(self, answer: Answer, /) -> tuple[list[Template], int | None] | None: ...
-    def running_call(self, offset: int, /) -> HttpCall: ...
-    def read_running(self, answer: Answer, /) -> list[Any] | None: ...
+    def running_call(self, offset: int, template_id: int | None, /) -> HttpCall: ...
+    def read_running(self, answer: Answer, /) -> tuple[list[Running], int | None] | None: ...
+    def stop_call(self, workflow_id: str, /, *, erase: bool) -> HttpCall: ...
+    def read_stop(self, answer: Answer, /) -> Stopped | Busy | Denied | InDoubt: ...

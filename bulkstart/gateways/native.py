@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bulkstart.gateways import Me, batch, questions
+from bulkstart.gateways import Me, Stopped, batch, questions
 from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.gateways.definitions import read_template
 from bulkstart.gateways.documents import document_id
@@ -37,6 +37,8 @@ class Native:
     dialect: str = "native"
     max_batch: int = batch.LARGEST
     timeout: float = 90.0
+    settle: float = 60.0
+    late: float = 100.0
 
     # ------------------------------------------------------------------------------------------------------ starts
 
@@ -113,38 +115,39 @@ class Native:
 
     # ---------------------------------------------------------------------------------------------- running workflows
 
-    def running_call(self, offset: int, /, template_id: int | None = None) -> HttpCall:
-        """One page of the running list by id, which never changes: pages do not shift while workflows move (6)."""
-        wanted = {"TEMPLATE_ID": template_id} if template_id else {}
+    def running_call(self, offset: int, template_id: int | None, /) -> HttpCall:
+        """One page of the running list by id, which never changes: pages do not shift while workflows move (6).
+
+        The portal drops a filter that it does not know, without a word: what comes must be filtered once more (1.6).
+        """
+        wanted = {} if template_id is None else {"TEMPLATE_ID": template_id}
         asked: dict[str, Any] = {"SELECT": list(RUNNING_FIELDS), "ORDER": {"ID": "ASC"}, "FILTER": wanted, "start": offset}
         return call_of("bizproc.workflow.instances", asked)
 
-    def read_running(self, answer: Answer, /, template_id: int | None = None) -> list[Running] | None:
-        """The living workflows of a page; ``None`` where the answer is no list.
-
-        Filtered once more: the portal drops filters that it does not know, without a word (1.6).
-        """
-        rows = _rows(self.read(answer).result)
+    def read_running(self, answer: Answer, /) -> tuple[list[Running], int | None] | None:
+        """The living workflows of a page and the total where stated; ``None`` where the answer is no list."""
+        reply = self.read(answer)
+        rows = _rows(reply.result)
         if rows is None:
             return None
-        found = [running for row in rows if (running := read_running_row(row)) is not None]
-        return [running for running in found if template_id in (None, running.template_id)]
+        return [running for row in rows if (running := read_running_row(row)) is not None], _count(reply.payload.get("total"))
 
-    def terminate_call(self, workflow_id: str, /, status: str = "") -> HttpCall:
-        """Stop a workflow and keep its data; the id stays a text (1.7)."""
-        return call_of("bizproc.workflow.terminate", {"ID": workflow_id} | ({"STATUS": status} if status else {}))
+    def stop_call(self, workflow_id: str, /, *, erase: bool) -> HttpCall:
+        """End a running workflow: its data are kept, or with ``erase`` they go with it; the id stays a text (1.7)."""
+        return call_of(f"bizproc.workflow.{'kill' if erase else 'terminate'}", {"ID": workflow_id})
 
-    def kill_call(self, workflow_id: str, /) -> HttpCall:
-        """Stop a workflow and erase its data (1.7)."""
-        return call_of("bizproc.workflow.kill", {"ID": workflow_id})
-
-    def read_ended(self, answer: Answer, /) -> Verdict | None:
-        """``None`` where the workflow was stopped, else why not; ``Refused`` where no such workflow runs."""
+    def read_stop(self, answer: Answer, /) -> Stopped | Busy | Denied | InDoubt:
+        """What an answer proves of the end of a workflow: ``true``, or that no such workflow runs (1.7)."""
         reply = self.read(answer)
-        if isinstance(reply.failed, Refused):
-            return Refused(reply.failed.code, reply.failed.message)
-        if reply.failed or reply.result is True:
-            return reply.failed
+        match reply.failed:
+            case None if reply.result is True:
+                return Stopped()
+            case Refused(template_gone=True):  # here the code is about the workflow, not about a template
+                return Stopped(before=True)
+            case Busy() | Denied() | InDoubt() as verdict:
+                return verdict
+            case Refused(code, message):
+                return InDoubt(code, message)
         return InDoubt("BAD_ANSWER", "the portal did not say that it stopped the workflow")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from bulkstart.gateways.definitions import field_of
 from bulkstart.gateways.documents import document_of
@@ -32,3 +33,12 @@ def read_running_row(entry: object) -> Running | None:
     )
     number = int(template) if template.isascii() and template.isdigit() and len(template) < 16 else 0  # noqa: PLR2004  beyond any id
     return Running(workflow_id, number, document, str(field_of(entry, "started") or ""))
+
+
+def moment(started: str) -> float | None:
+    """The Unix time of an ISO 8601 text with an offset; ``None`` for anything else: without an offset nobody knows when that was."""
+    try:
+        found = datetime.fromisoformat(started)
+    except ValueError:
+        return None
+    return None if found.tzinfo is None else found.timestamp()

@@ -9,8 +9,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
-from bulkstart.gateways import Me
+from bulkstart.gateways import Me, Stopped
 from bulkstart.gateways.bodies import (
     WORKFLOW_ID,
     decode,
@@ -23,13 +24,19 @@ from bulkstart.gateways.bodies import (
 )
 from bulkstart.gateways.codes import vibecode_verdict
 from bulkstart.gateways.definitions import read_template
-from bulkstart.gateways.running import Running, read_running_row
-from bulkstart.model import Answer, Denied, HttpCall, InDoubt, Started, StartRequest, Template, Verdict
+from bulkstart.gateways.running import Running, moment, read_running_row
+from bulkstart.model import Answer, Busy, Denied, HttpCall, InDoubt, Started, StartRequest, Template, Verdict
 from bulkstart.throttle import RateHint
 
 _EPOCH = 1e9  # an X-RateLimit-Reset above this is a moment, else seconds (issue text of the start page's limits)
 _NOWHERE = "there is no Vibecode gateway at this address: check BULKSTART_BASE_URL"
 _SLOWEST = 0.01  # requests a second; a smaller limit is nobody's
+
+
+def _total(payload: Mapping[str, Any]) -> int | None:
+    meta = payload.get("meta")
+    total = meta.get("total") if isinstance(meta, dict) else None
+    return total if isinstance(total, int) and not isinstance(total, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ class Vibecode:
     dialect: str = "vibecode"
     max_batch: int = 1
     timeout: float = 130.0
+    settle: float = 100.0
+    late: float = 160.0
 
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall:
         """The request that starts one workflow. Source: VSTART."""
@@ -109,6 +118,8 @@ class Vibecode:
             rate=_rate(limit.get("requestsPerSecond")) if isinstance(limit, dict) else None,
             user=text_of(found.get("user")),
             scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else None,
+            read_only=found.get("readOnly") is True,
+            expires_at=moment(text_of(found.get("expiresAt"))),
         )
 
     def template_paths(self) -> Sequence[str]:
@@ -125,20 +136,40 @@ class Vibecode:
         if answer.status != 200 or not isinstance(payload, dict) or not isinstance(payload.get("data"), list):  # noqa: PLR2004
             return None
         found = [template for entry in payload["data"] if (template := read_template(entry)) is not None]
-        meta = payload.get("meta")
-        total = meta.get("total") if isinstance(meta, dict) else None
-        return found, total if isinstance(total, int) and not isinstance(total, bool) else None
+        return found, _total(payload)
 
-    def running_call(self, offset: int, /) -> HttpCall:
+    def running_call(self, offset: int, template_id: int | None, /) -> HttpCall:
         """One page of the running list, newest MODIFIED first; there is no document filter (1.6)."""
-        return HttpCall("GET", "/workflows", query=(("offset", str(offset)),) if offset else ())
+        asked = (("templateId", template_id), ("offset", offset or None))
+        return HttpCall("GET", "/workflows", query=tuple((name, str(value)) for name, value in asked if value is not None))
 
-    def read_running(self, answer: Answer, /) -> list[Running] | None:
-        """The living workflows of a page; ``None`` where the answer is no list."""
+    def read_running(self, answer: Answer, /) -> tuple[list[Running], int | None] | None:
+        """The living workflows of a page and the total where stated; ``None`` where the answer is no list."""
         payload = decode(answer.body)
         if answer.status != 200 or not isinstance(payload, dict) or not isinstance(payload.get("data"), list):  # noqa: PLR2004
             return None
-        return [running for entry in payload["data"] if (running := read_running_row(entry)) is not None]
+        return [running for entry in payload["data"] if (running := read_running_row(entry)) is not None], _total(payload)
+
+    def stop_call(self, workflow_id: str, /, *, erase: bool) -> HttpCall:
+        """End a running workflow: its data are kept, or with ``erase`` it is aborted at once (1.7)."""
+        return HttpCall("DELETE", f"/workflows/{quote(workflow_id, safe='')}", query=(("force", "true"),) if erase else ())
+
+    def read_stop(self, answer: Answer, /) -> Stopped | Busy | Denied | InDoubt:
+        """What an answer proves of the end of a workflow (1.7): 204 without a body, 404 where it was gone."""
+        payload = decode(answer.body)
+        error = _error_of(payload) if isinstance(payload, dict) else None
+        if answer.status in (200, 204) and error is None:
+            return Stopped()
+        if error is not None and error.code.upper() == "ENTITY_NOT_FOUND":
+            return Stopped(before=True)
+        verdict = _verdict(answer)
+        if isinstance(verdict, Busy | InDoubt):
+            return verdict
+        if isinstance(verdict, Denied):
+            return verdict
+        return InDoubt(
+            getattr(verdict, "code", "BAD_ANSWER"), getattr(verdict, "message", "") or "the portal's answer proves nothing"
+        )
 
 
 def body_of(request: StartRequest) -> dict[str, Any]:

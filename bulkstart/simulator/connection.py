@@ -26,10 +26,11 @@ _LINGER = 1.0
 class Connection(asyncio.Protocol):
     """The server's side of one connection."""
 
-    def __init__(self, gateway: Gateway, ledger: Ledger, number: int, next_request: Callable[[], int]) -> None:
+    def __init__(self, gateway: Gateway, ledger: Ledger, number: int, next_request: Callable[[], int], *, ip: str) -> None:
         self.gateway = gateway
         self.ledger = ledger
         self._number = number
+        self._ip = ip
         self._next_request = next_request
         self._limits = gateway.scenario.limits
         self._rules = gateway.scenario.connections
@@ -40,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._deaf = False
         self._answered = 0
+        self._leaving = False
         self._idle: asyncio.TimerHandle | None = None
         self.transport: asyncio.Transport = cast("asyncio.Transport", None)
         self.open = True
@@ -49,7 +51,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self.transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._ip = str(self.transport.get_extra_info("peername")[0])
         self._wait_idle(self._rules.idle_close_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -73,9 +74,11 @@ class Connection(asyncio.Protocol):
             self.ledger.answer(self._exchange, None, "gone")
             self._exchange = None
 
-    @property
-    def idle(self) -> bool:
-        return self._exchange is None
+    def leave(self) -> None:
+        """Close at once where no request is being worked on, else behind its answer."""
+        self._leaving = True
+        if self._exchange is None:
+            self.close()
 
     # ---------------------------------------------------------------------------------------- requests in
 
@@ -137,7 +140,7 @@ class Connection(asyncio.Protocol):
         self.ledger.arrival(exchange)
         reply = self.gateway.unreadable(error)
         self.ledger.answer(exchange, reply, "sent")
-        self.transport.write(encode_head(reply, len(reply.body), (), close=True) + reply.body)
+        self.transport.write(encode_head(reply, len(reply.body), (), close=True, date=self._date()) + reply.body)
         self._exchange = None
         self._deaf = True  # closing with bytes unread would be an RST, and the client would never see the answer
         self.transport.write_eof()
@@ -172,14 +175,16 @@ class Connection(asyncio.Protocol):
     def head_of(self, exchange: Exchange, reply: Reply, length: int | None) -> bytes:
         """Status line and headers of an answer on this connection."""
         extra = (*exchange.headers, ("X-Request-Id", f"sandbox-{exchange.n}"))
-        return encode_head(
-            reply, length, extra, close=self.last(exchange), skew=self.gateway.scenario.switches.clock_skew_seconds
-        )
+        return encode_head(reply, length, extra, close=self.last(exchange), date=self._date())
+
+    def _date(self) -> float | None:
+        switches = self.gateway.scenario.switches
+        return time.time() + switches.clock_skew_seconds if switches.date_header else None
 
     def last(self, exchange: Exchange) -> bool:
         """Whether this answer is the last one of the connection."""
         most = self._rules.max_requests
-        return not exchange.head.keep_alive or (most is not None and self._answered + 1 >= most)
+        return self._leaving or not exchange.head.keep_alive or (most is not None and self._answered + 1 >= most)
 
     def done(self, exchange: Exchange, idle_seconds: float | None = None) -> None:
         """Go on after an answer: close, or take the next request. ``idle_seconds``: then close after so much silence."""

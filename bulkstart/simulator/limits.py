@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .scenario import Operating, PlatformLimit, PortalLimit, Queue
+    from .allowances import Operating, PlatformLimit, PortalLimit, Queue
 
 _ROOM = 1e-9
 

@@ -6,6 +6,7 @@ Nothing here knows HTTP or Vibecode; native codes and texts are those of bitrix2
 from __future__ import annotations
 
 import random
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from .parameters import effective
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .scenario import Running, Scenario, Template
+    from .scenario import Other, Running, Scenario, Template
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,14 @@ class Portal:
         self._last_id = 0
         self._sweep_at = 1024
         self.started = 0
+        self._others: deque[Workflow] = deque()
         for running in scenario.running:
             self._keep(self._before(running, now, epoch))
+
+    def begin(self, now: float, epoch: float) -> None:
+        """The run clock begins to run: from here on it is known when others start their workflows."""
+        coming = [self._by_other(other, now + other.at, epoch + other.at) for other in self._scenario.others]
+        self._others.extend(sorted(coming, key=lambda item: item.began))
 
     # ------------------------------------------------------------------------------------------- starting
 
@@ -89,6 +96,7 @@ class Portal:
         if int(entity_id) not in self.readable[entity_type]:
             return Refusal("ACCESS_DENIED", "Access denied!", denied=True)
         limit = self._scenario.limits.per_document
+        self._let_others_start(now)
         if limit and self._alive_on((entity_type, int(entity_id)), now) >= limit:
             said = self._scenario.switches.limit_text
             return Refusal("", SIMULTANEOUS[self._scenario.language].format(limit=limit) if said is None else said)
@@ -134,6 +142,7 @@ class Portal:
 
     def running(self, now: float) -> list[Workflow]:
         """List what runs at this moment, newest change first."""
+        self._let_others_start(now)
         self._sweep(now)
         while_running = self._scenario.switches.listed_while_running
         seen = [item for item in self._workflows.values() if while_running or item.answered <= now]
@@ -148,6 +157,7 @@ class Portal:
 
     def stop(self, workflow_id: str, now: float) -> bool:
         """Stop a running workflow; ``False`` where none of that id runs."""
+        self._let_others_start(now)
         self._sweep(now)
         workflow = self._workflows.pop(workflow_id, None)
         if workflow is None:
@@ -164,6 +174,10 @@ class Portal:
     def _gone(self, template: Template, clock: float) -> bool:
         by_count = template.gone_after_starts is not None and self.started >= template.gone_after_starts
         return by_count or (template.gone_after_seconds is not None and clock >= template.gone_after_seconds)
+
+    def _let_others_start(self, now: float) -> None:
+        while self._others and self._others[0].began <= now:
+            self._keep(self._others.popleft())
 
     def _alive_on(self, document: tuple[str, int], now: float) -> int:
         found = self._on_document.get(document)
@@ -189,6 +203,11 @@ class Portal:
         """Make an id in the style of PHP's uniqid: 14 hexadecimal digits, a dot, 8 digits (bitrix24-api 1.3)."""
         self._last_id = max(self._last_id + 1, int(epoch * 1_000_000) % 2**24 if self._last_id == 0 else 0)
         return f"{int(epoch):08x}{self._last_id % 2**24:06x}.{self._digits.randrange(10**8):08d}"
+
+    def _by_other(self, other: Other, began: float, started: float) -> Workflow:
+        ends = float("inf") if other.life_seconds is None else began + other.life_seconds
+        name = self._new_id(started)
+        return Workflow(name, other.template_id, other.entity_type, other.entity_id, started, began, began, ends)
 
     def _before(self, running: Running, now: float, epoch: float) -> Workflow:
         ends = float("inf") if running.life_seconds is None else now + running.life_seconds

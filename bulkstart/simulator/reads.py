@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from .answers import HANG
+from .answers import answer as answer_of
 from .envelopes import Envelopes, plain_number
 from .queries import ValidationError, meta_of, paging, query, select, shorter
 from .scenario import CLASSES, Scenario, Template
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from .exchange import Exchange, RunClock
     from .keys import KeyRing
     from .portal import Portal, Workflow
+
+
+_ZONE = timezone(timedelta(hours=3))
+"""The portal's own time zone."""
 
 
 class Reads:
@@ -29,6 +35,7 @@ class Reads:
         self._say = envelopes
         self._clock = clock
         self._ring = ring
+        self._opened = time.time()
 
     # ---------------------------------------------------------------------------------------------- key
 
@@ -51,7 +58,7 @@ class Reads:
         about: dict[str, Any] = {
             "type": {"vibe_api_": "api_key", "vibe_app_": "authorization_key", "vibe_live_": "management"}[key.kind],
             "keyPrefix": key.key[:13],
-            "expiresAt": None,
+            "expiresAt": self._expires(),
         }
         if named is not None:
             words = {name: value for name, value in (("domain", named.domain), ("name", named.name)) if value is not None}
@@ -64,6 +71,10 @@ class Reads:
         if stated is not None:
             about["rateLimit"] = {"requestsPerSecond": plain_number(stated)}
         return about
+
+    def _expires(self) -> str | None:
+        seconds = self._scenario.me.expires_in_seconds
+        return None if seconds is None else self._local(self._opened + seconds).isoformat()
 
     def oauth(self, exchange: Exchange) -> Reply:
         asked = query(exchange, ("app_key", "state"))
@@ -117,6 +128,8 @@ class Reads:
 
     def running(self, exchange: Exchange) -> Reply:
         asked = query(exchange, ("templateId", "startedBy", "offset"))
+        if self._switches.list_denied is not None:
+            return self._say.scripted(answer_of(self._switches.list_denied))
         offset, limit = paging({**asked, "limit": self._switches.list_page})
         now = time.monotonic()
         found = self._portal.running(now)
@@ -144,9 +157,14 @@ class Reads:
         return {_camel_name(name): value for name, value in row.items()} if self._switches.list_fields == "camel" else row
 
     def _stamp(self, epoch: float) -> str:
-        return (datetime.fromtimestamp(int(epoch), UTC) + timedelta(seconds=self._switches.clock_skew_seconds)).isoformat(
-            timespec="seconds"
-        )
+        moment, form = self._local(epoch), self._switches.started_form
+        if form == "utc":
+            return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
+        return (moment if form == "offset" else moment.replace(tzinfo=None)).isoformat()
+
+    def _local(self, epoch: float) -> datetime:
+        """The moment as the portal's clock shows it, in whole seconds."""
+        return datetime.fromtimestamp(math.floor(epoch + self._switches.clock_skew_seconds), _ZONE)
 
     def delete(self, exchange: Exchange) -> Reply:
         asked = query(exchange, ("force", "status"))

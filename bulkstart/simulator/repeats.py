@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .allowances import ErrorLoop
     from .exchange import Exchange
-    from .scenario import ErrorLoop
 
 _NOT_COUNTED = ("RATE_LIMITED", "ERROR_LOOP_DETECTED")
 

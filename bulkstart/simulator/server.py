@@ -21,6 +21,9 @@ from .vibecode import Gateway
 
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
+_LATER = 0.1
+_LOOK_UP = None if os.name == "posix" else 0.5
+"""Seconds; on Windows a select that waits does not hear Ctrl-C."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 ScenarioSource = str | os.PathLike[str] | Mapping[str, Any] | None
@@ -37,53 +40,87 @@ class Listener:
         self._requests = itertools.count(1)
         self._connections: set[_Tracked] = set()
         self._numbers = itertools.count(1)
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._port = 0
 
-    async def open(self, listening: socket.socket) -> None:
-        """Begin to listen on a socket that is bound already."""
-        self._port = listening.getsockname()[1]
-        self._server = await asyncio.get_running_loop().create_server(self._connect, sock=listening, backlog=_BACKLOG)
+    @property
+    def listens(self) -> bool:
+        return self._listening is not None
+
+    def open(self, listening: socket.socket) -> None:
+        """Begin to accept on a socket that listens already.
+
+        Not by asyncio's own server: a connection that it has accepted but not yet attached when it is closed stays open for ever.
+        """
+        self._listening, self._port = listening, listening.getsockname()[1]
+        listening.setblocking(False)
+        asyncio.get_running_loop().add_reader(listening, self._accept, listening)
 
     def close(self) -> None:
         """Stop listening and drop every connection, hanging ones too."""
-        if self._server is not None:
-            self._server.close()
+        self._refuse()
         for connection in list(self._connections):
             connection.transport.abort()
 
-    def _connect(self) -> Connection:
-        connection = _Tracked(self._gateway, self._ledger, next(self._numbers), self._requests.__next__)
-        connection.known = self._connections
+    def go_down(self) -> None:
+        """Nobody listens any more: idle connections are closed, the others behind their answers."""
+        self._refuse()
+        for connection in list(self._connections):
+            connection.leave()
+
+    def _refuse(self) -> None:
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()
+            self._listening = None
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(_BACKLOG):
+            try:
+                opened, address = listening.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError:  # out of descriptors: those who wait go on waiting
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(listening)
+                loop.call_later(_LATER, self._accept_again, listening)
+                return
+            self._gateway.spawn(self._take(opened, str(address[0])))
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if self._listening is listening:
+            self.open(listening)
+
+    async def _take(self, opened: socket.socket, ip: str) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self._connection(ip), opened)
+
+    def _connection(self, ip: str) -> _Tracked:
+        connection = _Tracked(self._gateway, self._ledger, next(self._numbers), self._requests.__next__, ip=ip)
+        connection.known, connection.listener = self._connections, self
         return connection
 
     def _plan_outages(self, _first_start: float) -> None:
         loop = asyncio.get_running_loop()
         for outage in self._scenario.outages:
-            loop.call_later(outage.start, self._go_down)
-            loop.call_later(outage.end, lambda: self._gateway.spawn(self._come_back()))
+            loop.call_later(outage.start, self.go_down)
+            loop.call_later(outage.end, self._come_back)
 
-    def _go_down(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for connection in list(self._connections):
-            if connection.idle:
-                connection.close()
-
-    async def _come_back(self) -> None:
-        if self._server is None:
-            await self.open(bind(self._port))
+    def _come_back(self) -> None:
+        if self._listening is None:
+            self.open(bind(self._port))
 
 
 class _Tracked(Connection):
     """A connection that its listener knows while it is open."""
 
     known: set[_Tracked]
+    listener: Listener
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.known.add(self)
+        if not self.listener.listens:  # it was accepted in the very moment when the listening ended
+            self.leave()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.known.discard(self)
@@ -129,7 +166,7 @@ class Sandbox:
         self.url = f"http://{_HOST}:{self.port}/v1"
         self.api_key = self._scenario.keys[0].key
         self.session_token = self._scenario.keys[0].first_session
-        self._loop = asyncio.new_event_loop()
+        self._loop = asyncio.SelectorEventLoop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(listening,), name=f"sandbox-{self.port}", daemon=True)
@@ -165,9 +202,11 @@ async def _serve(
     scenario: Scenario, ledger: Ledger, listening: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
 ) -> None:
     listener = Listener(scenario, ledger)
-    await listener.open(listening)
+    listener.open(listening)
     ready()
-    await stop.wait()
+    stopped = asyncio.ensure_future(stop.wait())
+    while not stop.is_set():
+        await asyncio.wait({stopped}, timeout=_LOOK_UP)
     listener.close()
     await asyncio.sleep(0)  # connections that end now still say so in the ledger
     ledger.close()
@@ -193,7 +232,8 @@ def serve(
         sys.stderr.write(f"{error}\n")
         return 2
     say = announce or _print_now
-    asyncio.run(_until_signal(read, book, listening, lambda: _introduce(read, listening.getsockname()[1], say)))
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(_until_signal(read, book, listening, lambda: _introduce(read, listening.getsockname()[1], say)))
     return 0
 
 

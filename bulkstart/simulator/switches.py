@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .reading import choice, flag, given, integer, number, optional, text
+from .codes import GATEWAY, NATIVE
+from .reading import choice, flag, given, integer, number, optional, shown, text
 
 TEMPLATE_PATHS = ("/v1/bizproc-templates", "/v1/entities/bizproc-templates")
 
@@ -14,6 +15,12 @@ def _paths(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value or any(path not in TEMPLATE_PATHS for path in value):
         raise ValueError(f"must be a list of one or both of {', '.join(TEMPLATE_PATHS)}")
     return tuple(value)
+
+
+def _error_name(value: Any) -> str:
+    if not isinstance(value, str) or (value not in GATEWAY and value not in NATIVE):
+        raise ValueError(f"must be a named error code of the page, not {shown(value)}")
+    return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +52,9 @@ class Switches:
     id_before_run: bool = given(flag, False)  # 23
     listed_while_running: bool = given(flag, True)  # 24
     clock_skew_seconds: float = given(number(-86400, 86400), 0.0)  # 25
+    started_form: str = given(choice("offset", "utc", "naive"), "offset")  # 25
+    date_header: bool = given(flag, True)
+    list_denied: str | None = given(optional(_error_name), None)
     gzip: bool = given(flag, False)  # 26
     idempotency_key: str = given(choice("ignored", "refused"), "ignored")  # 29
     short_pages: bool = given(flag, False)

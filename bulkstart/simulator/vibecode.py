@@ -13,6 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from .allowances import PortalLimit
 from .answers import fixed_reply
 from .codes import GATEWAY
 from .entities import ENTITIES, Entities, batch_calls
@@ -25,7 +26,7 @@ from .portal import Portal
 from .queries import ValidationError
 from .reads import Reads
 from .repeats import RepeatGuard
-from .scenario import PortalLimit, Scenario
+from .scenario import Scenario
 from .starts import FIELDS, Starts
 from .wire import Reply, WireError
 
@@ -85,6 +86,7 @@ class Gateway:
             exchange.fields = dict.fromkeys(FIELDS)
         if exchange.on == "start" and self.clock.origin is None:
             self.clock.origin = exchange.arrived
+            self._portal.begin(exchange.arrived, exchange.time)
             self.on_first_start(exchange.arrived)
         exchange.clock = self.clock.at(exchange.arrived)
         exchange.refusal = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -117,9 +116,13 @@ def http_date(now: float) -> str:
     return _date
 
 
-def encode_head(reply: Reply, length: int | None, extra: tuple[tuple[str, str], ...], *, close: bool, skew: float = 0.0) -> bytes:
-    """Status line and headers with the closing blank line; ``length`` ``None``: chunked."""
-    lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Unknown')}", f"Date: {http_date(time.time() + skew)}"]
+def encode_head(
+    reply: Reply, length: int | None, extra: tuple[tuple[str, str], ...], *, close: bool, date: float | None
+) -> bytes:
+    """Status line and headers with the closing blank line; ``length`` ``None``: chunked; ``date`` ``None``: no such header."""
+    lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Unknown')}"]
+    if date is not None:
+        lines.append(f"Date: {http_date(date)}")
     if reply.content_type and (reply.body or reply.status != 204):
         lines.append(f"Content-Type: {reply.content_type}")
     if length is None:

@@ -1,6 +1,8 @@
 """Keys, sessions, rights, and who am I."""
 
+import datetime as dt
 import http.client
+import time
 
 import pytest
 
@@ -172,3 +174,16 @@ def test_odd_answers_to_who_am_i(open_portal):
     with pytest.raises((OSError, http.client.HTTPException)):
         hanging.ask("GET", "/me", timeout=0.2)
     assert hanging.start(1).status == 201
+
+
+@pytest.mark.parametrize("seconds", [3600, 0.5, -60])
+def test_a_key_can_say_when_it_expires(open_portal, seconds):
+    talk = open_portal({"me": {"expires_in_seconds": seconds}, "switches": {"clock_skew_seconds": 50}})
+    said = dt.datetime.fromisoformat(talk.ask("GET", "/me").json["data"]["expiresAt"])
+    assert said.utcoffset() is not None
+    assert abs(said.timestamp() - time.time() - seconds - 50) < 3
+    assert talk.start(1).status == 201
+
+
+def test_a_key_that_says_nothing_never_expires(open_portal):
+    assert open_portal().ask("GET", "/me").json["data"]["expiresAt"] is None

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkstart.simulator.allowances import Change, Foreign, Operating, PlatformLimit, PortalLimit
 from bulkstart.simulator.limits import LeakyBucket, OperatingBudget, SlidingWindow
-from bulkstart.simulator.scenario import Change, Foreign, Operating, PlatformLimit, PortalLimit
 
 
 def replay_bucket(times, rate, burst):

@@ -1,5 +1,9 @@
 """Templates, running workflows, stopping, entities, batch."""
 
+import datetime as dt
+import re
+import time
+
 import pytest
 
 LASTING = [{"id": 713, "life_seconds": None}, {"id": 714, "documentType": "lead", "life_seconds": None}]
@@ -98,7 +102,7 @@ def test_the_list_shows_what_runs_and_only_that(open_portal):
         "STARTED_BY": "0",
         "OWNED_UNTIL": None,
     }
-    assert row["STARTED"].endswith("+00:00")
+    assert row["STARTED"].endswith("+03:00")
     assert row["MODIFIED"]
 
 
@@ -190,6 +194,78 @@ def test_what_runs_already_counts_for_its_document(open_portal):
     for row in talk.ask("GET", "/workflows").json["data"]:
         talk.ask("DELETE", f"/workflows/{row['ID']}")
     assert talk.start(5).status == 201
+
+
+OTHER = {"at": 0, "templateId": 713, "entityType": "deal", "entityId": 5}
+
+
+def listed(talk):
+    return talk.ask("GET", "/workflows").json["data"]
+
+
+def test_what_others_start_is_listed_from_its_moment_on_and_stands_in_no_ledger(open_portal, until):
+    skew = 100
+    later = {**OTHER, "at": 0.3, "entityId": 6, "templateId": 99}
+    talk = open_portal({"others": [later, OTHER], "switches": {"clock_skew_seconds": skew}})
+    assert listed(talk) == []
+    talk.start(1)
+    (first,) = listed(talk)
+    assert (first["DOCUMENT_ID"], first["TEMPLATE_ID"], first["STARTED_BY"]) == ("DEAL_5", "713", "0")
+    until(lambda: len(listed(talk)) == 2)
+    second, again = listed(talk)
+    assert again == first
+    assert (second["DOCUMENT_ID"], second["TEMPLATE_ID"]) == ("DEAL_6", "99")
+    assert len(second["ID"]) == 23
+    assert second["ID"] != first["ID"]
+    began = talk.lines("arrival", "start")[0]["time"]
+    for row, at in ((first, 0), (second, 0.3)):
+        assert dt.datetime.fromisoformat(row["STARTED"]).timestamp() == int(began + at + skew)
+    assert talk.committed() == [1]
+
+
+def test_started_of_others_is_their_moment_however_late_somebody_looks(open_portal, until):
+    talk = open_portal({"others": [OTHER]})
+    talk.start(1)
+    began = talk.lines("arrival", "start")[0]["time"]
+    until(lambda: time.time() > began + 1.1)
+    assert dt.datetime.fromisoformat(listed(talk)[0]["STARTED"]).timestamp() == int(began)
+
+
+def test_what_others_start_ends_and_can_be_stopped(open_portal, until):
+    talk = open_portal({"others": [OTHER, {**OTHER, "entityId": 6, "life_seconds": 0.1}]})
+    talk.start(1)
+    until(lambda: [row["DOCUMENT_ID"] for row in listed(talk)] == ["DEAL_5"])
+    assert talk.ask("DELETE", f"/workflows/{listed(talk)[0]['ID']}").status == 204
+    assert listed(talk) == []
+
+
+def test_what_others_start_counts_for_its_document_without_anybody_looking(open_portal, until):
+    talk = open_portal({"others": [OTHER, {**OTHER, "at": 0.2}]})
+    assert talk.start(5).status == 201
+    until(lambda: talk.start(5).status == 422)
+    assert talk.lines("arrival", "start")[-1]["mono"] - talk.lines("arrival", "start")[0]["mono"] >= 0.2
+
+
+FORMS = {"offset": r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\+03:00", "utc": r"2[\d-]{9}T[\d:]{8}Z", "naive": r"2[\d-]{9}T[\d:]{8}"}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_started_has_three_forms_of_one_moment(open_portal, form):
+    running = [{"templateId": 713, "entityType": "deal", "entityId": 5, "started_seconds_ago": 3600}]
+    (row,) = listed(open_portal({"running": running, "switches": {"started_form": form}}))
+    assert re.fullmatch(FORMS[form], row["STARTED"])
+    assert row["MODIFIED"] == row["STARTED"]
+    said = dt.datetime.fromisoformat(row["STARTED"])
+    moment = said.replace(tzinfo=dt.timezone(dt.timedelta(hours=3))) if form == "naive" else said
+    assert abs(time.time() - 3600 - moment.timestamp()) < 5
+
+
+@pytest.mark.parametrize(("code", "status", "said"), [("SCOPE_DENIED", 403, ""), ("ACCESS_DENIED", 422, "ACCESS_DENIED")])
+def test_the_list_can_be_denied(open_portal, code, status, said):
+    talk = open_portal({"switches": {"list_denied": code}})
+    reply = talk.ask("GET", "/workflows?templateId=713")
+    assert (reply.status, reply.code, reply.error.get("b24Code", "")) == (status, "BITRIX_ERROR" if said else code, said)
+    assert talk.start(1).status == 201
 
 
 # --------------------------------------------------------------------------------------------------- entities

@@ -121,6 +121,9 @@ def test_the_default_scenario_is_the_one_on_the_page():
         ({"switches": {"magic": True}}, "switches: unknown key 'magic'"),
         ({"portal": {"domain": 5}}, "portal.domain: must be text, not 5"),
         ({"switches": {"gzip": 1}}, "switches.gzip: must be true or false, not 1"),
+        ({"switches": {"list_denied": "NO"}}, 'switches.list_denied: must be a named error code of the page, not "NO"'),
+        ({"others": [{"at": 1, "templateId": 1, "entityType": "deal"}]}, "others[0]: the key 'entityId' is required"),
+        ({"me": {"expires_in_seconds": "1"}}, "me.expires_in_seconds: must be a number from"),
     ],
 )
 def test_mistakes_are_one_sentence(tmp_path, scenario, complaint):

@@ -1,6 +1,7 @@
 """HTTP on the wire, the server as a thread and as a process, outages."""
 
 import ast
+import asyncio
 import json
 import os
 import re
@@ -10,12 +11,16 @@ import subprocess
 import sys
 import threading
 import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 
 from bulkstart import simulator
 from bulkstart.simulator import Sandbox, SandboxError, serve
+from bulkstart.simulator.ledger import Ledger
+from bulkstart.simulator.scenario import load
+from bulkstart.simulator.server import Listener, bind
 
 ME = b"GET /v1/me HTTP/1.1\r\nX-Api-Key: vibe_api_sandbox_0123456789\r\n\r\n"
 
@@ -135,6 +140,16 @@ def test_requests_run_side_by_side(open_portal):
     assert sorted(talk.committed()) == list(range(1, 9))
 
 
+@pytest.mark.parametrize("dated", [True, False])
+def test_answers_may_come_without_a_date(open_portal, dated):
+    talk = open_portal({"switches": {"date_header": dated, "clock_skew_seconds": -7200}})
+    for got in (talk.raw(ME)[0], talk.raw(b"nonsense\r\n\r\n")[0]):
+        found = re.findall(rb"Date: (.*)\r\n", got)
+        assert len(found) == dated
+        for said in found:
+            assert abs(parsedate_to_datetime(said.decode()).timestamp() - time.time() + 7200) < 5
+
+
 # ---------------------------------------------------------------------------------------------------- outages
 
 
@@ -158,6 +173,37 @@ def test_in_an_outage_nobody_listens_and_afterwards_somebody_does(open_portal, u
     kept.close()
     assert until(lambda: not refused())
     assert statuses(talk.raw(ME, timeout=0.1)[0]) == [200]
+
+
+@pytest.mark.parametrize("steps", range(4))
+def test_a_connection_that_comes_when_the_outage_begins_is_closed_at_once(steps):
+    """In each of the steps of its acceptance; the client's own system has already told it that it is connected."""
+
+    async def ended():
+        loop, listener = asyncio.get_running_loop(), Listener(load({}), Ledger(None, keep=True))
+        listening = bind(0)
+        listener.open(listening)
+        with socket.create_connection(listening.getsockname()) as opened:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            loop.call_later(0, listener.go_down)
+            opened.setblocking(False)
+            try:
+                return await asyncio.wait_for(loop.sock_recv(opened, 1), 1)
+            except ConnectionResetError:
+                return b""
+            finally:
+                listener.close()
+
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        assert runner.run(ended()) == b""
+
+
+def test_a_request_that_an_outage_finds_at_work_is_the_last_of_its_connection(open_portal):
+    talk = open_portal({"templates": [{"id": 713, "run_seconds": 0.2}], "outages": [{"from": 0.05, "to": 9}]})
+    got, how = talk.raw(talk.request_bytes(1) + ME, timeout=2)
+    assert (statuses(got), how) == ([201], "fin")
+    assert b"Connection: close" in got
 
 
 # ------------------------------------------------------------------------------------------- thread and process

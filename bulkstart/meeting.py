@@ -1,0 +1,83 @@
+"""Meeting a portal: the line to it, the journal beside it, who it is, its limits, its templates."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulkstart.journal import Journal
+from bulkstart.model import Answer, HttpCall, Lost
+from bulkstart.options import Options
+from bulkstart.portal import Portal
+from bulkstart.preflight import QUESTION_SECONDS, Met, limits_of, list_templates, meet, with_templates
+from bulkstart.settings import journal_path, settings
+from bulkstart.throttle import Limits, Throttle
+
+if TYPE_CHECKING:
+    from bulkstart.transport import Transport
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """A portal that was met: what it said of itself, the limits to keep, and the throttle that already counts its questions."""
+
+    met: Met
+    limits: Limits
+    throttle: Throttle
+
+
+@contextlib.asynccontextmanager
+async def line_to(portal: Portal, options: Options) -> AsyncIterator[Transport]:
+    """The connections to a portal, for as long as the block lasts."""
+    from bulkstart.transport import Transport  # noqa: PLC0415  lazy: httpx, which a check without a portal does without
+
+    timeout = options.timeout or portal.gateway.timeout
+    async with Transport(
+        portal.base_url, portal.headers, timeout=timeout, connections=options.max_unknown + 1, loopback=portal.loopback
+    ) as line:
+        yield line
+
+
+def journal_file(portal: Portal | None, options: Options) -> Path:
+    """The journal of a run: a sandbox's own, else the user's."""
+    own = portal.journal if portal and portal.journal and not options.journal else None
+    return Path(own or journal_path(options.journal, settings()))
+
+
+@contextlib.contextmanager
+def journal_of(portal: Portal, options: Options) -> Iterator[Journal | None]:
+    """The journal; a dry run only reads one that is there, and writes none."""
+    path = journal_file(portal, options)
+    if options.dry_run and not path.exists():
+        yield None
+        return
+    journal = Journal(path)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+async def meeting(portal: Portal, line: Transport, journal: Journal | None, options: Options) -> Meeting:
+    """Who the portal is, its limits, its templates; every question takes a slot of the throttle."""
+
+    async def ask(call: HttpCall) -> Answer | Lost:
+        return await line.send(call, within=QUESTION_SECONDS)
+
+    loop = asyncio.get_running_loop()
+    now = loop.time()
+    salt = journal.salt if journal else ""
+    base, credential = portal.base_url, portal.digest(salt)
+    met = await meet(portal, ask, journal.remembered_portal(base, credential) if journal else None, salt)
+    limits = limits_of(portal, met.me, options)
+    throttle = Throttle(limits, now)
+    throttle.answered(throttle.leave(now), loop.time())
+    if met.identity is not None and met.stop is None:
+        if journal and not options.dry_run and portal.fixed_identity() is None:
+            journal.remember_portal(base, credential, met.identity)
+        met = with_templates(met, *await list_templates(portal, ask, throttle))
+    return Meeting(met, limits, throttle)

@@ -1,0 +1,114 @@
+"""A past run as a value in Python: its results, and what can still be done about it."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Unpack
+
+from bulkstart.conduct import conduct
+from bulkstart.errors import UsageError
+from bulkstart.history import no_frame, take_up
+from bulkstart.journal import Journal
+from bulkstart.journal_past import PastRun
+from bulkstart.meeting import journal_file
+from bulkstart.options import CallOptions, Options
+from bulkstart.plan import Rules, make
+from bulkstart.portal import Portal
+from bulkstart.results import completed, counts, exit_code, frame_of, results_frame
+from bulkstart.resumed import Resumed, sheet_of
+from bulkstart.retry import Stop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Run:
+    """A past run by its id. ``portal``: by default that of the environment; ``journal``: by default the portal's, else the user's.
+
+    Every method raises ``UsageError`` where the journal has no such run, or the portal is another one than the run's.
+
+    >>> import bulkstart, pandas
+    >>> with bulkstart.sandbox() as portal:
+    ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=713, values={
+    ...         "contract_number": "7", "kind": "nda"})
+    ...     run = bulkstart.Run(results.attrs["run_id"], portal=portal)
+    ...     run.results["startStatus"].tolist(), run.undo()
+    (['started'], {'started': 1, 'terminated': 1})
+    """
+
+    def __init__(
+        self, run_id: str, *, portal: Portal | None = None, journal: str | os.PathLike[str] | None = None
+    ) -> None:  # fmt: skip
+        self.run_id = run_id
+        self._portal, self._journal = portal, journal
+
+    def __repr__(self) -> str:
+        return f"Run({self.run_id!r})"
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """Every row as it stands now, from the journal alone: index as in the sheet, ids and parameters as they were sent, the six columns."""
+        past, journal = self._past()
+        with closing(journal):
+            sheet, resumed = sheet_of(past), Resumed(past)
+            view = journal.view(past.portal, sheet.keyed, past.campaign, ())
+        plan = make(sheet.checked.rows, sheet.checked.requests, sheet.keys, view, Rules(past.campaign, allow_changed=True))
+        plan = resumed.narrowed(plan, sheet, view, time.time())
+        outcomes = completed(
+            len(past.rows), plan, {}, resumed.left(plan), Stop("RUN_STOPPED", "the run ended before this row", 6), {}
+        )
+        frame = results_frame(frame_of([(row.label, row.request) for row in past.rows]), outcomes)
+        frame.attrs |= {
+            "run_id": past.run_id,
+            "portal": past.portal,
+            "exit_code": exit_code(outcomes, None),
+            "counts": counts(outcomes),
+        }
+        return frame
+
+    def resume(
+        self, frame: pd.DataFrame | None = None, *, release_doubts: bool = False, **options: Unpack[CallOptions]
+    ) -> pd.DataFrame:
+        """Go on with rows that certainly did not start and were never refused; with ``release_doubts`` with rows in doubt too.
+
+        ``frame``: the rows to look for, by default those of the run. Returns the results frame, like ``start``. ``settle``: seconds since a
+        doubtful send before it may be sent again.
+        """
+        portal = self._chosen()
+        taken = take_up(self.run_id, portal, self._given(options), frame=frame)
+        return conduct(taken.resuming(portal, None, release=release_doubts, settle=options.get("settle"))).results
+
+    def reconcile(self, frame: pd.DataFrame | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
+        """Settle doubts by the portal's list of running workflows, ``settle`` seconds after the last send.
+
+        ``frame``: the rows to tell of, by default those of the run. Returns the results frame, like ``start``.
+        """
+        portal = self._chosen()
+        taken = take_up(self.run_id, portal, self._given(options), frame=frame)
+        return conduct(taken.reconciling(portal, None, settle=options.get("settle"))).results
+
+    def undo(self, *, erase: bool = False, **options: Unpack[CallOptions]) -> dict[str, int]:
+        """Terminate what the run started and still runs; returns counts: ``started terminated gone running``. ``dry_run``: only count."""
+        portal = self._chosen()
+        taken = take_up(self.run_id, portal, self._given(options), frame=no_frame())
+        return conduct(taken.undoing(portal, None, erase=erase)).counts
+
+    def _chosen(self) -> Portal:
+        return self._portal or Portal.from_env()
+
+    def _given(self, options: CallOptions) -> dict[str, Any]:
+        given: dict[str, Any] = dict(options)
+        return given | ({"journal": self._journal} if self._journal else {})
+
+    def _past(self) -> tuple[PastRun, Journal]:
+        path = journal_file(self._portal, Options(journal=self._journal))
+        if not path.exists():
+            raise UsageError(f"there is no journal at {path}, so run {self.run_id} is not known")
+        journal = Journal(path)
+        past = journal.run(self.run_id)
+        if past is None:
+            journal.close()
+            raise UsageError(f"the journal {path} has no run {self.run_id}: bulkstart.runs() lists them")
+        return past, journal

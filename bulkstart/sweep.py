@@ -1,0 +1,82 @@
+"""One sweep of the portal's running list: which workflows live now, and how far the portal's clock is ahead of ours."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+
+from bulkstart.gateways.running import Running
+from bulkstart.model import Answer, Denied, Lost
+from bulkstart.portal import Portal
+from bulkstart.preflight import Ask, asked, busy_of, code_of
+from bulkstart.throttle import Throttle
+
+MOST_PAGES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What runs: by workflow id. ``at``: Unix time; ``clock_offset``: seconds that the portal's clock is ahead, ``None``: not told."""
+
+    at: float
+    clock_offset: float | None
+    running: Mapping[str, Running]
+
+    def by_document(self) -> Counter[tuple[str, int]]:
+        """How many workflows run on each document."""
+        return Counter(workflow.document for workflow in self.running.values() if workflow.document is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The list cannot be read; ``denied``: the portal said no, for good."""
+
+    code: str
+    denied: Denied | None = None
+
+
+async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int | None = None) -> Sweep | Unread:
+    """Read the whole list, or that of one template. A list of several pages shifts while workflows move: its head is read once more."""
+    at, offset = time.time(), None
+    seen: dict[str, Running] = {}
+    place, again = 0, False
+    for _ in range(MOST_PAGES):
+        call = portal.gateway.running_call(place, template_id)
+        answer = await asked(send, call, throttle, lambda got: busy_of(portal, got))
+        page = portal.gateway.read_running(answer) if isinstance(answer, Answer) else None
+        if page is None or isinstance(answer, Lost):
+            return _unread(portal, answer)
+        offset = _ahead(answer) if offset is None else offset
+        rows, total = page
+        fresh = {running.workflow_id: running for running in rows if running.workflow_id not in seen}
+        seen |= fresh
+        place += len(rows)
+        if again:
+            if not fresh:
+                break
+        elif not fresh or (total is not None and place >= total):
+            if place == len(rows):
+                break
+            place, again = 0, True
+    else:
+        return Unread("LIST_TOO_LONG")  # what was not read would count as ended
+    return Sweep(at, offset, seen)
+
+
+def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
+    if isinstance(answer, Lost):
+        return Unread(answer.reason)
+    verdict = portal.gateway.read_stop(answer)
+    return Unread(code_of(portal, answer), verdict if isinstance(verdict, Denied) else None)
+
+
+def _ahead(answer: Answer) -> float | None:
+    """The portal's clock against ours, by the ``Date`` header, which tells whole seconds."""
+    try:
+        told = parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, TypeError):
+        return None
+    return None if told.tzinfo is None else told.timestamp() + 0.5 - (time.time() - answer.seconds / 2)

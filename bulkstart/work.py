@@ -1,0 +1,106 @@
+"""What a person may start, watch and interrupt: a job on a portal. Who is told and asked meanwhile is its front."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from bulkstart.ending import INTERRUPTED
+from bulkstart.gateways import Me
+from bulkstart.journal import Journal
+from bulkstart.meeting import Meeting, meeting
+from bulkstart.model import Denied, Outcome
+from bulkstart.options import Options
+from bulkstart.portal import Portal
+from bulkstart.preflight import Met, limits_of
+from bulkstart.runner import Runner
+from bulkstart.throttle import Throttle
+
+if TYPE_CHECKING:
+    from bulkstart.transport import Transport
+
+T = TypeVar("T")
+
+
+class Front(Protocol):
+    """Who is told, and asked, while a job runs."""
+
+    def say(self, text: str, /) -> None: ...
+    def ask(self, question: str, /) -> bool: ...
+    def session(self, why: str, /) -> str | None: ...
+    def begin(self, runner: Runner, rows: int, /) -> None: ...
+    def settle(self, outcome: Outcome, /) -> None: ...
+    def end(self) -> None: ...
+
+
+class Silent:
+    """Tells nobody and never asks: the front of the Python functions."""
+
+    def say(self, text: str, /) -> None: ...
+    def ask(self, _: str, /) -> bool:
+        return True
+
+    def session(self, _: str, /) -> str | None:
+        return None
+
+    def begin(self, runner: Runner, rows: int, /) -> None: ...
+    def settle(self, outcome: Outcome, /) -> None: ...
+    def end(self) -> None: ...
+
+
+class InterruptedByPersonError(Exception):
+    """A person interrupted while the job waited."""
+
+
+class Work:
+    """A job on one portal. ``interrupt`` may be called from any thread."""
+
+    def __init__(self, portal: Portal, options: Options, front: Front | None = None) -> None:
+        self._portal, self._options = portal, options
+        self._front: Front = front or Silent()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._interrupted = 0
+        self._waiting: asyncio.Future[Any] | None = None
+
+    def interrupt(self) -> None:
+        """End a wait at once; what else it means, the job says."""
+        self._interrupted += 1
+        if self._loop is not None and not self._loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the loop ended between the two lines: there is nothing left to interrupt
+                self._loop.call_soon_threadsafe(self._interrupt)
+
+    def _interrupt(self) -> None:
+        """What an interrupt does, on the loop's own thread."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def _unless_interrupted(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """The result of a wait. Raises ``InterruptedByPersonError``."""
+        self._loop = asyncio.get_running_loop()
+        if self._interrupted:
+            waiting.close()
+            raise InterruptedByPersonError
+        self._waiting = future = asyncio.ensure_future(waiting)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not self._interrupted:
+                raise
+            raise InterruptedByPersonError from None
+        finally:
+            self._waiting = None
+
+    async def _met(self, line: Transport, journal: Journal | None) -> Meeting:
+        """The meeting with the portal; an interrupt while it is silent is a meeting that forbids everything."""
+        try:
+            return await self._unless_interrupted(meeting(self._portal, line, journal, self._options))
+        except InterruptedByPersonError:
+            limits = limits_of(self._portal, Me(), self._options)
+            stop = Denied(INTERRUPTED.code, INTERRUPTED.message, INTERRUPTED.exit_code)
+            return Meeting(Met(self._portal.fixed_identity(), stop=stop), limits, Throttle(limits, self._now()))
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
