@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 WINDOW = 600.0  # seconds: ten baskets of a minute, as documented
@@ -26,14 +26,14 @@ SLACK = 1.0  # seconds: the portal tells its reset in whole ones
 PATIENCE = 130.0  # seconds that a start which tries alone is waited for: longer than any transport waits for an answer
 RECENT = 20  # starts that tell how long the next one takes
 SLOW = 0.8  # their quantile
-WIDER = 1.5  # times: a guessed window that proved too short
+WIDER = 1.25  # times: a guessed window that proved too short
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
     """What an answer says of its method's operating time, in seconds; ``None`` where it does not say.
 
-    ``operating``: the sum of the running window, this call included; ``reset_in``: from the end of the call until part of it is
+    ``operating``: the sum of the running window, this call included or not; ``reset_in``: from the end of the call until part of it is
     free again; ``duration``: what this call took.
     """
 
@@ -89,6 +89,7 @@ class Operating:
         self._durations: deque[float] = deque(maxlen=RECENT)
         self._wire: dict[int, _Call] = {}
         self._told: _Told | None = None
+        self._excludes = False  # whether the sum that a call tells is that of the calls before it
         self._untold = 0.0  # what finished since the portal told its sum
         self._proven = 0.0  # the highest sum known to have let a start through
         self._seen = math.inf  # the sum at which the latest one was refused
@@ -231,9 +232,14 @@ class Operating:
 
     # ----------------------------------------------------------------------------------------------------- learning
 
-    def _tell(self, now: float, took: float, spent: Iterable[Spent]) -> None:
+    def _tell(self, now: float, took: float, spent: Sequence[Spent]) -> None:
         """Take over the sum that the portal tells: the highest until its reset, a new one after it. A late answer tells nothing."""
-        sums = [(one.operating, one.reset_in) for one in spent if one.operating is not None and one.reset_in is not None]
+        self._excludes = self._excludes or any(map(_is_excluded, spent))
+        sums = [
+            (one.operating + (one.duration or 0.0) * self._excludes, one.reset_in)
+            for one in spent
+            if one.operating is not None and one.reset_in is not None
+        ]
         old = self._told
         if not sums:
             self._untold += took
@@ -242,11 +248,11 @@ class Operating:
             return
         value, reset_at = max(sums)[0], now + max(sums)[1]
         same = SLACK if old is not None else 0.0
-        if old is not None and reset_at < old.reset_at - same:
+        if old is not None and reset_at < old.reset_at - same and reset_at <= now + same:
             self._untold += took
             return
         if old is not None and reset_at <= old.reset_at + same:
-            value, reset_at = max(value, old.value), old.reset_at
+            value, reset_at = max(value, old.value), min(reset_at, old.reset_at)
         self._told, self._untold = _Told(value, reset_at), 0.0
         self._measure(value, reset_at)
 
@@ -288,3 +294,8 @@ class Operating:
             self._own -= self._past[-1][1]
         while self._past and self._past[0][0] + WINDOW <= now:
             self._past.popleft()
+
+
+def _is_excluded(spent: Spent) -> bool:
+    """Whether the sum is too small to hold this call: the example of the start page tells 0 after 0.23 s."""
+    return spent.operating is not None and spent.duration is not None and spent.operating < 0.9 * spent.duration

@@ -87,6 +87,7 @@ def test_an_address_with_a_user_in_it_names_no_host():
 def test_without_the_portals_own_words_only_a_refusal_by_size_and_a_wrong_address_prove_anything(status, kind):
     verdict = without_envelope(Answer(status, {}, b"<html>"), "nobody here")
     assert type(verdict) is kind
+    assert bool(getattr(verdict, "stops", "")) is (status == 407)
     if isinstance(verdict, Denied):
         assert (verdict.message, verdict.per_run, type(verdict.afterwards)) == ("nobody here", True, InDoubt)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkstart.gateways import Me, questions
+from bulkstart.gateways import Me, Stopped, questions
 from bulkstart.gateways.native import Native, body_of
-from bulkstart.model import Answer, Denied, InDoubt, Refused, Started, StartRequest
+from bulkstart.model import Answer, Busy, Denied, InDoubt, Started, StartRequest
 from bulkstart.operating import Spent
 from tests.test_envelope import bodies, error
 
@@ -51,7 +51,7 @@ def test_several_starts_are_one_batch_and_one_start_is_none():
     assert sent(WEBHOOK.start_call(rows))[0] == "/batch"
     maps = {"result": {"r0_713_5141": "a.1", "r1_713_7": "a.2"}, "result_error": [], "result_time": {"r1_713_7": {"duration": 2}}}
     assert WEBHOOK.read_start(rows, answer({"result": maps})) == [Started("a.1"), Started("a.2")]
-    assert WEBHOOK.read_times(rows, answer({"result": maps})) == [Spent(), Spent(None, None, 2.0)]
+    assert WEBHOOK.read_times(rows, answer({"result": maps})) == [Spent(), Spent(None, None, 2.0), Spent()]
     assert WEBHOOK.read_start([REQUEST], answer({"result": "a.1"})) == [Started("a.1")]
     assert WEBHOOK.read_times([REQUEST], answer({"result": "a.1", "time": {"operating": 2}})) == [Spent(2.0)]
     assert WEBHOOK.max_batch == 50
@@ -63,9 +63,9 @@ def test_no_call_of_any_kind_knows_a_credential_or_an_address():
         WEBHOOK.start_call([REQUEST]),
         WEBHOOK.me_call(),
         WEBHOOK.template_call(WEBHOOK.template_paths()[0], 0),
-        WEBHOOK.running_call(0),
-        WEBHOOK.terminate_call("66e4a.1"),
-        WEBHOOK.kill_call("66e4a.1"),
+        WEBHOOK.running_call(0, None),
+        WEBHOOK.stop_call("66e4a.1", erase=False),
+        WEBHOOK.stop_call("66e4a.1", erase=True),
         questions.clock_call(),
     ):
         assert call.path.count("/") == 1
@@ -104,7 +104,7 @@ def test_a_page_of_templates_is_read_with_total_and_next():
     ]  # fmt: skip
     page = answer({"result": rows, "total": 120, "next": 50})
     templates, total = WEBHOOK.read_templates(page)
-    assert [(template.id, template.entity_type) for template in templates] == [(525, "process"), (526, "deal")]
+    assert [(template.id, template.entity_type) for template in templates] == [(525, "feed_process"), (526, "deal")]
     assert templates[1].parameters[0].required
     assert total == 120
     assert WEBHOOK.read_next(page) == 50
@@ -119,27 +119,34 @@ def test_the_running_list_is_asked_for_in_an_order_that_never_changes():
     assert path == "/bizproc.workflow.instances"
     assert (body["ORDER"], body["FILTER"], body["start"]) == ({"ID": "ASC"}, {"TEMPLATE_ID": 212}, 50)
     assert set(ROW) <= set(body["SELECT"])
-    assert sent(WEBHOOK.running_call(0))[1]["FILTER"] == {}
+    assert sent(WEBHOOK.running_call(0, None))[1]["FILTER"] == {}
 
 
-def test_what_the_portal_did_not_filter_is_filtered_here():
+def test_a_page_of_the_running_list_is_read_with_its_total():
     page = answer({"result": [ROW, {**ROW, "ID": "66e4a.2", "TEMPLATE_ID": "213"}, {"ID": ""}], "total": 2})
-    assert [running.workflow_id for running in WEBHOOK.read_running(page)] == ["66e4a.1", "66e4a.2"]
-    assert [running.document for running in WEBHOOK.read_running(page, 212)] == [("deal", 1633)]
+    running, total = WEBHOOK.read_running(page)
+    assert [(one.workflow_id, one.template_id, one.document) for one in running] == [
+        ("66e4a.1", 212, ("deal", 1633)),
+        ("66e4a.2", 213, ("deal", 1633)),
+    ]
+    assert total == 2
     assert WEBHOOK.read_running(answer(error("ACCESS_DENIED"), 403)) is None
 
 
 def test_a_workflow_is_ended_by_its_id_as_text():
-    assert sent(WEBHOOK.terminate_call("66e4a.1")) == ("/bizproc.workflow.terminate", {"ID": "66e4a.1"})
-    assert sent(WEBHOOK.terminate_call("66e4a.1", "stopped"))[1]["STATUS"] == "stopped"
-    assert sent(WEBHOOK.kill_call("66e4a.1")) == ("/bizproc.workflow.kill", {"ID": "66e4a.1"})
-    assert WEBHOOK.read_ended(answer({"result": True})) is None
-    gone = WEBHOOK.read_ended(answer(error("ERROR_WRONG_WORKFLOW_ID"), 400))
-    assert isinstance(gone, Refused)
-    assert not gone.template_gone
-    assert isinstance(WEBHOOK.read_ended(answer(error("ACCESS_DENIED"), 403)), Denied)
+    assert sent(WEBHOOK.stop_call("66e4a.1", erase=False)) == ("/bizproc.workflow.terminate", {"ID": "66e4a.1"})
+    assert sent(WEBHOOK.stop_call("66e4a.1", erase=True)) == ("/bizproc.workflow.kill", {"ID": "66e4a.1"})
+    assert WEBHOOK.read_stop(answer({"result": True})) == Stopped()
+    assert WEBHOOK.read_stop(answer(error("ERROR_WRONG_WORKFLOW_ID"), 400)) == Stopped(before=True)
+    assert isinstance(WEBHOOK.read_stop(answer(error("ACCESS_DENIED"), 403)), Denied)
+    assert isinstance(WEBHOOK.read_stop(answer(error("QUERY_LIMIT_EXCEEDED"), 503)), Busy)
+    assert WEBHOOK.read_stop(answer(error("ERROR_ARGUMENT"), 400)) == InDoubt("ERROR_ARGUMENT", "text")
     for odd in ({"result": False}, {"result": 1}, {"result": "true"}, {}, b""):
-        assert isinstance(WEBHOOK.read_ended(answer(odd)), InDoubt)
+        assert isinstance(WEBHOOK.read_stop(answer(odd)), InDoubt)
+
+
+def test_a_lost_start_is_settled_after_a_minute():
+    assert (WEBHOOK.timeout, WEBHOOK.settle, WEBHOOK.late) == (90.0, 60.0, 100.0)
 
 
 def test_this_dialect_warns_of_nothing_and_has_no_headers():
@@ -151,10 +158,11 @@ def test_this_dialect_warns_of_nothing_and_has_no_headers():
 def test_no_answer_makes_a_reader_raise(status, body, oauth):
     gateway, got = Native(oauth=oauth), Answer(status, {}, body)
     for rows in ([REQUEST], [REQUEST, StartRequest(713, "lead", 7)]):
-        assert len(gateway.read_start(rows, got)) == len(gateway.read_times(rows, got)) == len(rows)
+        assert len(gateway.read_start(rows, got)) == len(rows)
+        assert len(gateway.read_times(rows, got)) >= len(rows)
     gateway.read_me(got)
     gateway.read_templates(got)
     gateway.read_next(got)
-    gateway.read_running(got, 7)
-    gateway.read_ended(got)
+    gateway.read_running(got)
+    gateway.read_stop(got)
     gateway.is_expired(got)

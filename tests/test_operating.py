@@ -25,7 +25,7 @@ class Portal:
     """A leaky bucket of 50 at 2/s before ten baskets of operating time. ``first``: a call counts where it began, not where it ended.
 
     ``each``: every command of a batch is checked and counted by itself, else the batch as a whole; ``others``: what somebody else
-    uses, by (from, to, seconds a second).
+    uses, by (from, to, seconds a second); ``includes``: the sum that a call is told holds the call itself.
     """
 
     threshold: float = 48.0
@@ -34,6 +34,7 @@ class Portal:
     first: bool = False
     each: bool = True
     others: tuple[float, float, float] = (0, 0, 0)
+    includes: bool = True
     baskets: dict[int, float] = field(default_factory=dict)
     level: float = 0.0
     seen: float = 0.0
@@ -153,12 +154,14 @@ class Road:
     def finish(
         self, now: float, began: float, tickets: tuple[int, int], left: float, starts: int, limited: int, spent: list
     ) -> None:
+        before = self.portal.spent(began, now, tells=self.tells)
         if self.portal.each:
             self.portal.count(began, now)
         elif len(spent) + 1 == starts:
             for one in range(starts):  # the whole batch counts when it ends
                 self.portal.count(now - (one + 1) * (now - began), now - one * (now - began))
-        self.command(now, tickets, left, starts, limited, [*spent, self.portal.spent(began, now, tells=self.tells)])
+        after = self.portal.spent(began, now, tells=self.tells)
+        self.command(now, tickets, left, starts, limited, [*spent, after if self.portal.includes else before])
 
     def answer(self, now: float, tickets: tuple[int, int], left: float, limited: int, spent: list[Spent]) -> None:
         self.places += 1
@@ -186,10 +189,19 @@ IDEAL = 60.0 * math.floor(299 / 48)
 @pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize("workers", [4, 10])
 @pytest.mark.parametrize(
-    ("tells", "latency"), [("sum", NEAR), ("sum", FAR), ("duration", NEAR), ("duration", FAR), ("nothing", NEAR)]
+    ("tells", "latency", "includes"),
+    [
+        ("sum", NEAR, True),
+        ("sum", FAR, True),
+        ("sum", NEAR, False),
+        ("sum", FAR, False),
+        ("duration", NEAR, True),
+        ("duration", FAR, True),
+        ("nothing", NEAR, True),
+    ],
 )
-def test_a_budget_nobody_states_costs_one_pause_and_is_used_to_85_percent(tells, latency, workers, first, phase):
-    portal = Portal(phase=phase, first=first)
+def test_a_budget_nobody_states_costs_one_pause_and_is_used_to_85_percent(tells, latency, includes, workers, first, phase):
+    portal = Portal(phase=phase, first=first, includes=includes)
     run = drive(portal, 300, tells=tells, workers=workers, latency=latency)
     assert run.pauses == 1
     assert IDEAL / run.ended >= 0.85
@@ -236,15 +248,16 @@ def test_without_a_budget_nothing_is_held_back():
     tells=st.sampled_from(sorted(TELLS)),
     mean=st.floats(0.01, 10),
     first=st.booleans(),
+    includes=st.booleans(),
     phase=st.floats(0, 59),
     workers=st.integers(1, 10),
     size=st.sampled_from([1, 1, 2, 5]),
     seed=st.integers(0, 99),
 )
 def test_a_stated_threshold_is_never_reached_however_long_the_starts_take(
-    threshold, tells, mean, first, phase, workers, size, seed
+    threshold, tells, mean, first, includes, phase, workers, size, seed
 ):
-    portal = Portal(threshold, 60.0, phase=phase, first=first)
+    portal = Portal(threshold, 60.0, phase=phase, first=first, includes=includes)
     road = {"tells": tells, "workers": max(workers, size), "size": size, "latency": FAR, "seed": seed}
     spread = mean if size == 1 else 0.0  # the later commands of a batch cannot be called back when the first take longer
     run = drive(portal, 150, threshold=threshold, takes=lambda chance: min(60.0, mean + chance.expovariate(1) * spread), **road)
@@ -430,6 +443,22 @@ def test_a_late_answer_does_not_bring_an_old_sum_back():
     budget.answered(two, 2.0, seconds=1.0, spent=told(30.0, 58.0))
     budget.answered(one, 2.1, seconds=1.0, spent=told(29.0, 57.9))
     assert budget.state(2.1).used == 30.0
+
+
+def test_an_answer_from_before_a_reset_tells_nothing_after_it():
+    budget = used(30)
+    late, fresh = budget.leave(59.0), budget.leave(61.0)
+    budget.answered(fresh, 62.0, seconds=1.0, spent=told(1.0, 59.0))
+    budget.answered(late, 62.1, seconds=1.0, spent=told(31.0, 0.1))
+    assert budget.state(62.1).used == 2.0
+
+
+def test_a_sum_that_does_not_hold_the_call_that_tells_it_is_completed():
+    budget = Operating(0.0)
+    budget.answered(budget.leave(0.0), 1.0, seconds=1.0, spent=told(0.0, 600.0))
+    assert budget.state(1.0).used == 1.0
+    budget.answered(budget.leave(1.0), 2.0, seconds=1.0, spent=told(1.0, 599.0))
+    assert budget.state(2.0).used == 2.0
 
 
 def test_a_portal_that_stops_telling_is_measured_again():

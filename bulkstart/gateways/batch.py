@@ -10,11 +10,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from bulkstart.gateways.documents import document_id
-from bulkstart.gateways.envelope import error_verdict, opened, spent_of, started
+from bulkstart.gateways.envelope import error_verdict, opened, read_time, spent_of, started
 from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Json, Refused, Started, StartRequest, Verdict
 from bulkstart.operating import Spent
 
@@ -104,10 +105,11 @@ def read_batch(requests: Sequence[StartRequest], answer: Answer, *, oauth: bool)
 
 
 def read_times(requests: Sequence[StartRequest], answer: Answer) -> list[Spent]:
-    """``time`` of each command where the portal tells it (``result_time``)."""
+    """``time`` of each command (``result_time``), then of the request, whose operating time is ``batch``'s own on some portals."""
     result = opened(answer, oauth=False).result
     times = result.get("result_time") if isinstance(result, dict) else None
-    return [spent_of(times.get(key) if isinstance(times, dict) else None) for key in keys_of(requests)]
+    inner = [spent_of(times.get(key) if isinstance(times, dict) else None) for key in keys_of(requests)]
+    return [*inner, replace(read_time(answer), duration=None)]
 
 
 def _maps(result: Json) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:

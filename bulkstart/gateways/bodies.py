@@ -16,7 +16,7 @@ WORKFLOW_ID = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")
 REFUSED_BY_SIZE = frozenset({413, 414, 431})
 """Statuses by which a front server refuses a request for its size: nothing was started (4.2)."""
 
-_PROXY = "a proxy asks for a login in the portal's place: check HTTPS_PROXY"
+PROXY = "a proxy asks for a login in the portal's place: check HTTPS_PROXY"
 LONGEST_WAIT = 86_400.0
 _DOMAIN = re.compile(r"^(?:https?://)?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]+(?::\d+)?)(?:/.*)?$", re.IGNORECASE)
 
@@ -78,7 +78,7 @@ def without_envelope(answer: Answer, nowhere: str) -> Verdict:
     if answer.status in REFUSED_BY_SIZE:
         return Refused(code, "the request was refused for its size; shorten the parameters of this row")
     if answer.status == 407:  # noqa: PLR2004
-        return InDoubt(code, "a proxy asks for a login in the portal's place; it may have started", stops=_PROXY)
+        return InDoubt(code, "a proxy asks for a login in the portal's place; it may have started", stops=PROXY)
     if answer.status == 404:  # noqa: PLR2004
         doubt = InDoubt(code, "an answer that is not the portal's own; it may have started")
         return Denied(code, nowhere, afterwards=doubt, per_run=True)

@@ -7,7 +7,7 @@ Vibecode dialect starts on the first four types only (``model.ENTITY_TYPES``).
 |---|---|---|
 | ``lead`` ``deal`` ``contact`` ``company`` ``quote`` ``smart_invoice`` | ``crm``, class, ``DEAL_7`` | ``DEAL`` |
 | ``dynamic_147`` (the smart process with entityTypeId 147) | ``crm``, class, ``DYNAMIC_147_7`` | ``DYNAMIC_147`` |
-| ``list_element`` (universal list), ``process`` (feed process) | ``lists``, one class each, ``7`` | ``iblock_57``, both |
+| ``list_item`` (universal list), ``feed_process`` (feed process) | ``lists``, one class each, ``7`` | ``iblock_57``, both |
 | ``drive_file`` | ``disk``, class, ``7`` | ``STORAGE_3`` |
 | ``task`` | ``tasks``, class, ``7`` | ``TASK``, ``TASK_PROJECT_3`` |
 """
@@ -45,8 +45,8 @@ KINDS: Final = {
         Kind("company", "crm", "CCrmDocumentCompany", "COMPANY_", 4),
         Kind("quote", "crm", f"{_CRM}Quote", "QUOTE_", 7),
         Kind("smart_invoice", "crm", f"{_CRM}SmartInvoice", "SMART_INVOICE_", 31),
-        Kind("list_element", "lists", "Bitrix\\Lists\\BizprocDocumentLists"),
-        Kind("process", "lists", "BizprocDocument"),
+        Kind("list_item", "lists", "Bitrix\\Lists\\BizprocDocumentLists"),
+        Kind("feed_process", "lists", "BizprocDocument"),
         Kind("drive_file", "disk", "Bitrix\\Disk\\BizProcDocument"),
         Kind("task", "tasks", "Bitrix\\Tasks\\Integration\\Bizproc\\Document\\Task"),
     )
@@ -65,9 +65,9 @@ _WORDS: Final = {
         "company": "company companies crmcompany компания компании",
         "quote": "quote quotes crmquote estimate estimates предложение предложения коммерческоепредложение коммерческиепредложения кп смета",
         "smart_invoice": "smartinvoice smartinvoices crmsmartinvoice invoice invoices счет счета смартсчет смартсчета",
-        "list_element": """list lists listelement listelements listitem listitems universallist
+        "list_item": """list lists listelement listelements listitem listitems universallist
             список списки элементсписка элементысписка универсальныйсписок""",
-        "process": "process processes feedprocess feedprocesses newsfeedprocess процесс процессы процессвленте процессывленте",
+        "feed_process": "process processes feedprocess feedprocesses newsfeedprocess процесс процессы процессвленте процессывленте",
         "drive_file": "drivefile drivefiles diskfile diskfiles file files файл файлы файлдиска файлыдиска",
         "task": "task tasks задача задачи",
     }.items()

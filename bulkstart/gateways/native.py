@@ -25,7 +25,6 @@ TEMPLATE_LIST = "bizproc.workflow.template.list"
 TEMPLATE_FIELDS = ("ID", "NAME", "MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "AUTO_EXECUTE", "PARAMETERS", "MODIFIED")
 """Everything that we read. ``TEMPLATE`` is the whole activity tree, megabytes of it, and is never asked for (1.4)."""
 
-GONE = "ERROR_WRONG_WORKFLOW_ID"
 RUNNING_FIELDS = ("ID", "MODIFIED", "OWNED_UNTIL", "MODULE_ID", "ENTITY", "DOCUMENT_ID", "STARTED", "STARTED_BY", "TEMPLATE_ID")
 
 
@@ -64,7 +63,7 @@ class Native:
         return batch.fits_batch(request)
 
     def read_times(self, requests: Sequence[StartRequest], answer: Answer, /) -> list[Spent]:
-        """What the answer to ``start_call(requests)`` says of operating time, for each of them."""
+        """What the answer to ``start_call(requests)`` says of operating time: of each start, of a batch also as a whole."""
         return [read_time(answer)] if len(requests) == 1 else batch.read_times(requests, answer)
 
     def is_expired(self, answer: Answer, /) -> bool:
@@ -121,8 +120,11 @@ class Native:
     # ---------------------------------------------------------------------------------------------- running workflows
 
     def running_call(self, offset: int, template_id: int | None, /) -> HttpCall:
-        """One page of the running list by id, which never changes: pages do not shift while workflows move (6)."""
-        wanted = {"TEMPLATE_ID": template_id} if template_id else {}
+        """One page of the running list by id, which never changes: pages do not shift while workflows move (6).
+
+        The portal drops a filter that it does not know, without a word: what comes must be filtered once more (1.6).
+        """
+        wanted = {} if template_id is None else {"TEMPLATE_ID": template_id}
         asked: dict[str, Any] = {"SELECT": list(RUNNING_FIELDS), "ORDER": {"ID": "ASC"}, "FILTER": wanted, "start": offset}
         return call_of("bizproc.workflow.instances", asked)
 
@@ -132,26 +134,25 @@ class Native:
         rows = _rows(reply.result)
         if rows is None:
             return None
-        found = [running for row in rows if (running := read_running_row(row)) is not None]
-        return found, _count(reply.payload.get("total"))
+        return [running for row in rows if (running := read_running_row(row)) is not None], _count(reply.payload.get("total"))
 
     def stop_call(self, workflow_id: str, /, *, erase: bool) -> HttpCall:
-        """End a running workflow: its data are kept, or with ``erase`` it is killed; the id stays a text (1.7)."""
+        """End a running workflow: its data are kept, or with ``erase`` they go with it; the id stays a text (1.7)."""
         return call_of(f"bizproc.workflow.{'kill' if erase else 'terminate'}", {"ID": workflow_id})
 
     def read_stop(self, answer: Answer, /) -> Stopped | Busy | Denied | InDoubt:
-        """What an answer proves of the end of a workflow; ``ERROR_WRONG_WORKFLOW_ID``: it was gone (1.7)."""
+        """What an answer proves of the end of a workflow: ``true``, or that no such workflow runs (1.7)."""
         reply = self.read(answer)
-        failed = reply.failed
-        if failed is None:
-            return (
-                Stopped()
-                if reply.result is True
-                else InDoubt("BAD_ANSWER", "the portal did not say that it stopped the workflow")
-            )
-        if isinstance(failed, Refused):
-            return Stopped(before=True) if failed.code.upper() == GONE else InDoubt(failed.code, failed.message)
-        return failed if isinstance(failed, Busy | Denied) else InDoubt("BAD_ANSWER", "the portal's answer proves nothing")
+        match reply.failed:
+            case None if reply.result is True:
+                return Stopped()
+            case Refused(template_gone=True):  # here the code is about the workflow, not about a template
+                return Stopped(before=True)
+            case Busy() | Denied() | InDoubt() as verdict:
+                return verdict
+            case Refused(code, message):
+                return InDoubt(code, message)
+        return InDoubt("BAD_ANSWER", "the portal did not say that it stopped the workflow")
 
 
 def body_of(request: StartRequest) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from bulkstart.cells import LONGEST
 from bulkstart.gateways.bodies import text_of
 from bulkstart.gateways.envelope import Reply
+from bulkstart.gateways.running import moment
 from bulkstart.model import HttpCall, Json
 
 _YES = frozenset({"y", "1", "true"})
@@ -145,11 +145,7 @@ def clock_call() -> HttpCall:
 
 def read_clock(reply: Reply) -> float | None:
     """Unix time by the portal's clock, from ISO 8601 with offset."""
-    try:
-        moment = datetime.fromisoformat(text_of(reply.result))
-    except ValueError:
-        return None
-    return moment.timestamp() if moment.tzinfo else None
+    return moment(text_of(reply.result))
 
 
 def _flag(value: Json) -> bool | None:
