@@ -5,9 +5,11 @@ The order is that of bitrix24-api 8.9: what stands in front, rate (503), method 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Coroutine
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from . import php
@@ -72,7 +74,7 @@ class Native:
 
     def unreadable(self, error: WireError) -> Reply:
         """Answer what is no acceptable HTTP request, as the web server in front does."""
-        return html(error.status, f"{error.status} {error}")
+        return html(error.status, f"{error.status} {HTTPStatus(error.status).phrase}")
 
     # ------------------------------------------------------------------------------- when the head is there
 
@@ -249,8 +251,13 @@ class Native:
             return self._cut(exchange)
 
     async def _read(self, exchange: Exchange, caller: Caller, fields: dict[str, Any]) -> Reply:
+        work = asyncio.get_running_loop().create_task(self._batch.read(exchange.item, caller, fields, counts=True))
+        self._desk.keep(work)
+        done, _ = await asyncio.wait({work}, timeout=self._native.request_seconds)
+        if not done:
+            return self._cut(exchange)
         try:
-            found = await self._batch.read(exchange.item, caller, fields, counts=True)
+            found = work.result()
         except NativeError as error:
             return self._words.error(error)
         return self._words.ok(found, started=exchange.time, bill=(exchange.item, caller.name))

@@ -68,14 +68,13 @@ class Credentials:
         callers = [(caller, caller.application) for caller in self._applications.values() if caller.application is not None]
         self._tokens = {application.access_token: _Token(caller, 0.0, 0) for caller, application in callers}
         self._refresh = {application.refresh_token: caller for caller, application in callers}
-        self._spent: list[str] = []
         self._chance = random.Random(f"{scenario.seed}:tokens")
 
     def secrets(self) -> list[str]:
-        """Everything that must never be written down, tokens that are no longer valid too."""
+        """Everything that is valid now and must never be written down."""
         applications = [caller.application for caller in self._applications.values()]
         secrets = [application.client_secret for application in applications if application]
-        return [*(code for _, code in self._webhooks), *self._tokens, *self._refresh, *self._spent, *secrets]
+        return [*(code for _, code in self._webhooks), *self._tokens, *self._refresh, *secrets]
 
     def of_webhook(self, user: str, code: str, clock: float) -> Caller | str:
         """Return who that is, or the code of the denial."""
@@ -127,7 +126,6 @@ class Credentials:
     def renew(self, refresh_token: str, clock: float) -> tuple[Caller, str, str]:
         """Hand out a new pair; the old refresh token is dead at once, the old access token lives out its time."""
         caller = self._refresh.pop(refresh_token)
-        self._spent.append(refresh_token)
         caller.refreshes += 1
         access, fresh = (f"{self._chance.getrandbits(280):070x}" for _ in range(2))
         self._tokens[access] = _Token(caller, clock, caller.starts)

@@ -236,7 +236,8 @@ class Portal:
 
     def _template(self, template_id: float, clock: float) -> Template | None:
         template = self._templates.get(int(template_id)) if template_id == int(template_id) else None
-        return None if template is None or not template.active or self._gone(template, clock) else template
+        closed = template is None or template.robot or not template.active or self._gone(template, clock)
+        return None if closed else template
 
     def _gone(self, template: Template, clock: float) -> bool:
         by_count = template.gone_after_starts is not None and self.started >= template.gone_after_starts

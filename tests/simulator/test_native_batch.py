@@ -166,17 +166,21 @@ def test_a_missing_scope_refuses_the_command_not_the_batch(open_rest):
 # ------------------------------------------------------------------------------------------------- the cut
 
 
-@pytest.mark.parametrize(("said", "later"), [("stops", 3), ("goes_on", 6)])
-def test_a_batch_that_takes_too_long_is_cut_behind_a_prefix_of_its_starts(open_rest, said, later):
+@pytest.mark.parametrize("said", ["stops", "goes_on"])
+def test_a_batch_that_takes_too_long_is_cut_behind_a_prefix_of_its_starts(open_rest, until, said):
     native = {"request_seconds": 0.25, "switches": {"batch_cut": said}}
     rest = open_rest({"templates": [{"id": 713, "run_seconds": 0.1}], "native": native})
     begun = time.monotonic()
     answer = rest.batch({f"c{number}": command(number) for number in range(1, 7)})
-    assert 0.25 <= time.monotonic() - begun < 0.5
+    assert time.monotonic() - begun >= 0.25
     assert (answer.status, answer.headers["content-type"]) == (504, "text/html")
-    assert rest.committed() == [1, 2, 3]
-    threading.Event().wait(0.5)
-    assert rest.committed() == list(range(1, later + 1))
+    done = rest.committed()
+    assert done == [1, 2, 3][: len(done)] != []
+    if said == "goes_on":
+        assert until(lambda: rest.committed() == [1, 2, 3, 4, 5, 6])
+    else:
+        threading.Event().wait(0.4)
+        assert rest.committed() == done
     assert "results" not in rest.lines("answer")[0]
 
 
@@ -189,7 +193,7 @@ def test_a_start_that_the_cut_meets_may_leave_nothing(open_rest):
         }
     )
     assert rest.batch({f"c{number}": command(number) for number in range(1, 7)}).status == 504
-    assert rest.committed() == [1, 2]
+    assert rest.committed() in ([1], [1, 2])  # the third would have ended behind the cut
 
 
 def test_a_client_that_has_gone_leaves_the_batch_running_unless_it_stops(open_rest, until):

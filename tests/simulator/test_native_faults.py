@@ -127,13 +127,11 @@ def test_committed_true_runs_what_the_portal_would_have_refused(open_rest):
 @pytest.mark.parametrize("on", ["start", "batch"])
 def test_a_commit_may_come_late_and_behind_the_answer(open_rest, until, on):
     faults = [
-        {"on": on, "nth": 1, "committed": True, "commit_after": 0.2, "answer": "html_504"},
+        {"on": on, "nth": 1, "committed": True, "commit_after": 0.5, "answer": "html_504"},
         {"on": on, "nth": 2, "commit_after": 0.2, "answer": "normal"},
     ]
     rest = open_rest({"faults": faults})
-    begun = time.monotonic()
     assert SENDS[on](rest).status == 504
-    assert time.monotonic() - begun < 0.15
     assert rest.sandbox.commits() == []
     until(lambda: len(rest.committed()) == (1 if on == "start" else 2))
     begun = time.monotonic()
@@ -215,6 +213,15 @@ def test_rules_on_any_count_a_batch_once(open_rest):
     rest = open_rest({"faults": [{"on": "any", "nth": 2, "answer": "html_502"}]})
     assert rest.batch({f"c{number}": command(number) for number in (1, 2, 3)}).status == 200
     assert rest.batch({"a": command(9)}).status == 502
+    rest = open_rest(
+        {
+            "faults": [
+                {"on": "any", "nth": [2, 3], "limit": 1, "answer": "html_502"},
+                {"on": "any", "limit": 2, "answer": "html_503"},
+            ]
+        }
+    )
+    assert [rest.batch({"a": command(1), "b": command(2)}).status for _ in range(4)] == [503, 502, 503, 200]
 
 
 def test_concurrent_starts_keep_their_own_answers(open_rest):

@@ -78,11 +78,20 @@ def test_refused_requests_may_fill_the_bucket_too(open_rest, until):
         begun = time.monotonic()
         for _ in range(5):
             rest.call("profile")
-        until(lambda: rest.call("profile").status == 200 or time.monotonic() > begun + 0.6)
+        until(lambda: rest.call("profile").status == 200 or time.monotonic() > begun + 1)
         return time.monotonic() - begun
 
-    assert waited() < 0.35
-    assert waited(refused_count=True) > 0.5
+    assert waited() < waited(refused_count=True)
+
+
+def test_another_program_may_eat_the_allowance(open_rest):
+    foreign = [{"from": 0, "rate": 50}]
+    rest = open_rest({"limits": {"native": {"rate": 100, "burst": 5, "foreign": foreign, "changes": [{"at": 0.1, "rate": 1}]}}})
+    assert rest.start(1).status == 200
+    deadline = time.monotonic() + 0.4
+    while time.monotonic() < deadline:
+        rest.call("profile")
+    assert rest.call("profile").status == 503
 
 
 # ------------------------------------------------------------------------------------------- operating time
@@ -184,14 +193,23 @@ def test_a_batch_may_use_time_of_its_own(open_rest):
 @pytest.mark.parametrize(("answer", "status"), [("html_504", 504), ("html_502", 502)])
 def test_a_start_that_takes_too_long_is_cut_and_runs_on(open_rest, answer, status):
     native = {"request_seconds": 0.1, "switches": {"cut_answer": answer}}
-    rest = open_rest({"templates": [{"id": 713, "run_seconds": 0.4, "life_seconds": None}], "native": native})
+    rest = open_rest({"templates": [{"id": 713, "run_seconds": 3, "life_seconds": None}], "native": native})
     begun = time.monotonic()
     cut = rest.start(5)
-    assert 0.1 <= time.monotonic() - begun < 0.35
+    assert time.monotonic() - begun >= 0.1
     assert (cut.status, cut.headers["content-type"]) == (status, "text/html")
     assert rest.committed() == [5]
     owned = rest.call("bizproc.workflow.instances", SELECT=["ID", "OWNED_UNTIL"]).result[0]
     assert (owned["ID"], owned["OWNED_UNTIL"] is None) == (rest.sandbox.commits()[0]["workflowId"], False)
+
+
+def test_reading_is_cut_too_and_goes_on(open_rest, until):
+    native = {"request_seconds": 0.05, "durations": {"bizproc.workflow.kill": 0.15}}
+    rest = open_rest({"templates": [{"id": 713, "life_seconds": None}], "native": native})
+    name = rest.start(1).result
+    assert rest.call("bizproc.workflow.kill", ID=name).status == 504
+    assert rest.call("bizproc.workflow.instances").json["total"] == 1
+    assert until(lambda: rest.call("bizproc.workflow.instances").json["total"] == 0)
 
 
 def test_a_cut_may_be_a_reset(open_rest):

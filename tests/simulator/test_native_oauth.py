@@ -117,6 +117,17 @@ def test_so_many_refreshes_and_no_more(open_rest):
     assert refresh(rest, pair["refresh_token"]).json["error"] == "invalid_grant"
 
 
+def test_a_refresh_token_belongs_to_its_application(open_rest):
+    other = {
+        "client_id": "local.other.0123456789",
+        "access_token": "other_access_0123456789",
+        "refresh_token": "other_refresh_0123456789",
+    }
+    rest = open_rest({"native": {"applications": [{}, other]}})
+    assert refresh(rest, "other_refresh_0123456789").json["error"] == "invalid_grant"
+    assert refresh(rest, "other_refresh_0123456789", client_id="local.other.0123456789").status == 200
+
+
 def test_a_refresh_may_be_slow(open_rest):
     rest = open_rest(application(refresh_seconds=0.2))
     begun = time.monotonic()

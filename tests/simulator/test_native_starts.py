@@ -150,6 +150,9 @@ def test_an_unreadable_document_may_look_like_a_wrong_one(open_rest):
         {"documents": {"denied": {"any": [14]}}, "native": {"switches": {"unreadable_entity": "Wrong DOCUMENT_ID!"}}}
     )
     assert rest.start(14).said == (400, "", "Wrong DOCUMENT_ID!")
+    nobody = [{"code": CODE, "admin": False, "may_start": False}]
+    native = {"webhooks": nobody, "switches": {"unreadable_entity": "Wrong DOCUMENT_ID!"}}
+    assert open_rest({"native": native}).start(1).said[1] == "ACCESS_DENIED"
 
 
 def test_who_is_no_administrator_may_start_or_not(open_rest):
@@ -253,6 +256,16 @@ def test_unknown_fields_are_ignored_unless_they_shall_be_loud(open_rest):
     assert rest.batch({"a": f"{command(1)}&SALT=1"}).result["result_error"]["a"]["error"] == "ERROR_ARGUMENT"
     assert rest.sandbox.commits() == []
     started(rest.start(1))
+
+
+def test_an_automation_rule_cannot_be_started(open_rest):
+    rest = open_rest({"templates": [{"id": 713, "autoExecute": 8}]})
+    assert rest.start(1).said == (400, "ERROR_WRONG_WORKFLOW_ID", "Template not found")
+
+
+def test_a_request_that_is_too_large_is_refused_by_the_server_in_front(open_rest):
+    answer = open_rest({"limits": {"body_bytes": 500}}).start(1, note="x" * 600)
+    assert (answer.status, answer.headers["content-type"]) == (413, "text/html")
 
 
 def test_an_activity_that_throws_is_a_400_without_a_code_and_the_start_stays_done(open_rest):

@@ -19,6 +19,13 @@ def test_a_renamed_portal_redirects_with_the_same_path(open_rest):
     assert rest.sandbox.commits() == []
 
 
+def test_what_stands_in_front_comes_before_the_rate_and_costs_none(open_rest):
+    limits = {"native": {"rate": 0.001, "burst": 1}}
+    rest = open_rest({"native": {"states": [{"is": "renamed", "methods": ["profile"]}]}, "limits": limits})
+    assert [rest.call("profile").status for _ in range(3)] == [302] * 3
+    assert [rest.call("scope").status, rest.call("scope").status, rest.call("profile").status] == [200, 503, 302]
+
+
 @pytest.mark.parametrize(("status", "seen"), [(None, 503), (200, 200)])
 def test_a_page_of_maintenance(open_rest, status, seen):
     answer = closed(open_rest, **{"is": "maintenance"}, status=status).start(1)
