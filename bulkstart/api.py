@@ -96,7 +96,7 @@ def _chosen(portal: Portal | None, options: CallOptions) -> Iterator[Portal]:
     if options.get("sandbox"):
         from bulkstart.sandboxed import sandbox  # noqa: PLC0415  lazy: the simulator
 
-        with sandbox() as own:
+        with sandbox(dialect=options.get("dialect") or "vibecode") as own:
             yield own
     else:
         yield portal or Portal.from_env(options.get("dialect"))

@@ -86,11 +86,10 @@ class Gate:
             else:
                 self.operating.answered(own, self.now(), seconds=seconds, spent=told)
 
-    def used_up(self, ticket: int, reset_in: float | None) -> None:
+    def used_up(self, ticket: int) -> None:
         """The portal refused the start of ``ticket``: the method's operating time is used up."""
         if self.operating and ticket in self._spending:
-            now = self.now()
-            self.operating.limited(self._spending.pop(ticket), now, None if reset_in is None else now + reset_in)
+            self.operating.limited(self._spending.pop(ticket), self.now())
 
     def back(self) -> None:
         """A row is off the wire again."""

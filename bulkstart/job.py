@@ -53,6 +53,9 @@ BASELINE_SECONDS = 10.0
 
 EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
 
+DOCUMENTED_OPERATING = 480.0
+"""Seconds of operating time in ten minutes, the worked example of bitrix24-api.md 3.1."""
+
 Reader = Callable[[Met], Sheet]
 """How a frame becomes a checked sheet, once the portal is known."""
 
@@ -209,7 +212,7 @@ class Job(Work):
                 met.throttle,
                 max_unknown=options.max_unknown,
                 deadline=self._now() + (options.deadline or math.inf),
-                operating=Operating(self._now()) if self._portal.dialect == "native" else None,
+                operating=self._operating(),
             )
             self._runner = runner = Runner(
                 self._portal.gateway,
@@ -287,6 +290,12 @@ class Job(Work):
         if headers:
             line.renew(headers)
         return headers is not None
+
+    def _operating(self) -> Operating | None:
+        """The native dialect's budget of operating time; a polite run keeps below the documented example."""
+        if self._portal.dialect != "native":
+            return None
+        return Operating(self._now(), threshold=DOCUMENTED_OPERATING if self._options.polite else None)
 
     async def _count(self, line: Line, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
         found = await sweep(self._portal, line.send, throttle)

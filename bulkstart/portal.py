@@ -145,7 +145,7 @@ class Portal:
         client = None
         if client_id and client_secret:
             address = _address(oauth_url, "BULKSTART_OAUTH_URL", f"it looks like {DEFAULT_OAUTH_URL}")
-            client = Client(client_id, Secret(client_secret), address)
+            client = Client(client_id, Secret(client_secret), address.removesuffix("/oauth/token"))
         if not access_token and not (refresh_token and client):
             raise CredentialsError(
                 "BULKSTART_PORTAL_URL needs BULKSTART_ACCESS_TOKEN, or BULKSTART_REFRESH_TOKEN with BULKSTART_CLIENT_ID and BULKSTART_CLIENT_SECRET"

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bulkstart.gateways import Me
+from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.inert import inert
 from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
 from bulkstart.portal import KNOWN_HOSTS, Portal
@@ -96,7 +97,11 @@ async def asked(
         busy = read_busy(answer) if isinstance(answer, Answer) else None
         if throttle is not None:
             throttle.answered(
-                ticket, loop.time(), throttled=busy is not None, lost=isinstance(answer, Lost), after=busy.after if busy else None
+                ticket,
+                loop.time(),
+                throttled=busy is not None and busy.throttled,
+                lost=isinstance(answer, Lost),
+                after=busy.after if busy else None,
             )
         if isinstance(answer, Answer) and busy is None:
             return answer
@@ -148,7 +153,7 @@ def _not_met(lost: Lost, known: str | None, where: str) -> Met:
 def busy_of(portal: Portal, answer: Answer) -> Busy | None:
     """Whether an answer to any question asks for time."""
     verdict = portal.gateway.read_start([_ANY], answer)[0]
-    return verdict if isinstance(verdict, Busy) and verdict.throttled else None
+    return verdict if isinstance(verdict, Busy) and (verdict.throttled or verdict.code == EXPIRED_TOKEN) else None
 
 
 async def list_templates(portal: Portal, send: Ask, throttle: Throttle | None) -> tuple[tuple[Template, ...] | None, str]:

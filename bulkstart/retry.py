@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bulkstart import oauth
+from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Status, Verdict
 from bulkstart.states import Event
 
@@ -95,7 +96,7 @@ def decide(verdict: Verdict, *, unsent: int, jitter: float, template_started: bo
             return Final(Event.REFUSE, Status.REFUSED, code, message)
         case InDoubt(code, message):
             return Final(Event.LOSE, Status.IN_DOUBT, code, message)
-        case Busy(throttled=True):
+        case Busy() if verdict.throttled or verdict.code == EXPIRED_TOKEN:  # the next call waits for a new token by itself
             return Again(0.0)
         case Busy(code, message):
             if unsent >= MAX_UNSENT:

@@ -284,7 +284,7 @@ class Runner:
     def _spent(self, ready: Ready, answer: Answer, verdict: Verdict, ticket: int, seconds: float) -> None:
         """Tell the gate what the start took of the method's operating time."""
         if isinstance(verdict, Busy) and verdict.code.upper() == OPERATION_TIME_LIMIT:
-            self.gate.used_up(ticket, verdict.after)
+            self.gate.used_up(ticket)
         else:
             ran = isinstance(verdict, Started | InDoubt)
             self.gate.spent(ticket, seconds if ran else None, self._gateway.read_times([ready.request], answer))

@@ -65,7 +65,7 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
         passes, quiet = passes + 1, 0 if fresh else quiet + 1
         one_page = passes == 1 and place == len(rows)
         if one_page or (quiet and len(seen) >= (total or 0)) or quiet > 1:
-            return Sweep(at, offset, seen)
+            return Sweep(at, offset, {key: one for key, one in seen.items() if template_id in (None, one.template_id)})
         place, fresh = 0, False
     return Unread("LIST_TOO_LONG")  # what was not read would count as ended
 
