@@ -95,7 +95,7 @@ def _check(arguments: argparse.Namespace) -> int:
                 f"checking without a portal ({str(error).split(':')[0]}): parameters are checked as far as the sheet alone allows"
             )
         frame = read(arguments, options.columns.values(), console)
-        problems, finished = api.checked(frame, portal, options, console)
+        problems, finished = api.checked(frame, portal, options, console, dialect=arguments.dialect)
     code = 3 if problems else finished.exit_code if finished else 0
     if arguments.json:
         print_json(code, finished, None, entries(problems), rows=len(frame))
@@ -113,7 +113,7 @@ def _templates(arguments: argparse.Namespace) -> int:
     from bulkstart import api  # noqa: PLC0415  lazy: httpx
 
     with portal_of(arguments) as portal:
-        found = api.template_list(portal)
+        found = api.template_list(portal, arguments.journal)
     if arguments.json:
         print_object({"exitCode": 0, "templates": [dataclasses.asdict(template) for template in found]})
         return 0

@@ -104,9 +104,23 @@ class Options:
             raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
-        if self.batch not in ("auto", "off", 1, "1"):
+        self._check_batch()
+
+    def _check_batch(self) -> None:
+        """``auto``, ``off`` and 1 say the same as long as there is no batch lane."""
+        if self.batch in ("auto", "off"):
+            return
+        digits = str(self.batch)
+        rows = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < _LONGEST else 0
+        if not rows:
+            raise UsageError(f"--batch must be auto, off or a whole number from 1, not {self.batch!r}")
+        if rows > self.max_unknown:
             raise UsageError(
-                f"--batch {self.batch}: the Vibecode gateway has no batch for starts (its /v1/batch refuses them); leave it out"
+                f"--batch {rows} is more than --max-unknown {self.max_unknown}, the rows that may be on the wire at once"
+            )
+        if rows > 1:
+            raise UsageError(
+                f"--batch {rows}: this version sends one row a request (Vibecode has no batch for starts, native batches are not there yet); leave it out"
             )
 
 
@@ -114,6 +128,7 @@ _NUMBERS = (
     *("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"),
     *("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"),
 )
+_LONGEST = 10  # digits of a count
 _WHOLE = frozenset({"template", "limit", "max_unknown", "canary", "halt_doubts", "halt_same", "per_document"})
 
 

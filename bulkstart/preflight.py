@@ -15,7 +15,7 @@ from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.inert import inert
 from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
 from bulkstart.portal import KNOWN_HOSTS, Portal
-from bulkstart.retry import STOPPING
+from bulkstart.retry import lost_verdict
 from bulkstart.throttle import Limits, Throttle
 
 QUESTION_SECONDS = 30.0
@@ -26,15 +26,16 @@ TRIES = 5
 """Tries of a question whose answer was lost, with 0.3, 0.6, 1.2, 2.4 s between."""
 LAST_PAGE = 40
 FATAL_LISTING = frozenset(
-    {"INVALID_API_KEY", "INVALID_APP_KEY", "INVALID_SESSION", "TOKEN_MISSING", "TOKEN_EXPIRED", "SCOPE_DENIED", "IP_NOT_ALLOWED"}
+    """INVALID_API_KEY INVALID_APP_KEY INVALID_SESSION TOKEN_MISSING TOKEN_EXPIRED SCOPE_DENIED IP_NOT_ALLOWED
+    INVALID_CREDENTIALS insufficient_scope invalid_scope PAYMENT_REQUIRED ERROR_METHOD_NOT_FOUND""".split()
 )
 """Codes of a denied template list that a start would meet as well."""
 
 Ask = Callable[[HttpCall], Awaitable[Answer | Lost]]
 
-UNSTATED_RATE, UNSTATED_BURST = 5.0, 5.0
-"""Where nobody states a limit: 300 requests in 60 s, the smaller of Vibecode's two (bitrix24-api.md 3.2)."""
-POLITE_RATE, POLITE_BURST = 4.0, 5.0
+UNSTATED = (5.0, 5.0)
+"""Rate and burst where nobody states a limit: 300 requests in 60 s, the smaller of Vibecode's two (bitrix24-api.md 3.2)."""
+POLITE = (4.0, 5.0)
 """``--polite`` (bitrix24-api.md 3.3)."""
 PLATFORM_WINDOW = (300, 60.0)
 NATIVE, NATIVE_POLITE = (2.0, 50.0), (1.5, 10.0)
@@ -69,16 +70,14 @@ def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     """The limit to keep: the user's, else the portal's own word, else the dialect's smaller one, which may be probed upward."""
     host = portal.base_url.split("/")[2].split(":")[0].lower()
     window = PLATFORM_WINDOW if host in KNOWN_HOSTS else None
-    if portal.dialect == "native":
-        known, bucket = NATIVE_POLITE if wishes.polite else NATIVE
-        own = wishes.burst or (bucket if wishes.rate is None else None)
-        return Limits(rate=wishes.rate or known, burst=own, stated=True, window=None)
+    native = portal.dialect == "native"
+    unstated, polite = (NATIVE, NATIVE_POLITE) if native else (UNSTATED, POLITE)
     stated = wishes.rate or me.rate
-    rate = stated or UNSTATED_RATE
-    burst = wishes.burst or (None if stated else UNSTATED_BURST)
+    rate = stated or unstated[0]
+    burst = wishes.burst or (None if stated else unstated[1])
     if wishes.polite:
-        rate, burst = min(rate, POLITE_RATE), min(burst or POLITE_BURST, POLITE_BURST)
-    return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite, window=window)
+        rate, burst = min(rate, polite[0]), min(burst or polite[1], polite[1])
+    return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite or native, window=window)
 
 
 async def asked(
@@ -105,7 +104,7 @@ async def asked(
             )
         if isinstance(answer, Answer) and busy is None:
             return answer
-        if isinstance(answer, Lost) and answer.reason in (*STOPPING, "READ_TIMEOUT"):
+        if isinstance(answer, Lost) and (answer.reason == "READ_TIMEOUT" or isinstance(lost_verdict(answer), Denied)):
             return answer
         if attempt + 1 < TRIES:
             told = busy.after if busy and throttle is None else None  # else the throttle holds everybody by itself
@@ -142,8 +141,8 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
 
 def _not_met(lost: Lost, known: str | None, where: str) -> Met:
     """No answer at all. Where the portal is known, what the journal holds is still told, though nothing may be sent."""
-    if lost.reason in STOPPING:
-        return Met(known, stop=Denied(lost.reason, STOPPING[lost.reason]))
+    if isinstance(denied := lost_verdict(lost), Denied):
+        return Met(known, stop=denied)
     if lost.left and known:
         return Met(known, notes=(f"the portal did not say who it is ({lost.reason}); going on as {known}",))
     what = f"{where} {'did not answer' if lost.left else 'cannot be reached'} ({lost.message or lost.reason})"

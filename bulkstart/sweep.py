@@ -12,6 +12,7 @@ from bulkstart.gateways.running import Running
 from bulkstart.model import Answer, Denied, Lost
 from bulkstart.portal import Portal
 from bulkstart.preflight import Ask, asked, busy_of, code_of
+from bulkstart.retry import lost_verdict
 from bulkstart.throttle import Throttle
 
 MOST_PAGES = 400
@@ -72,7 +73,8 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
 
 def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
     if isinstance(answer, Lost):
-        return Unread(answer.reason)
+        denied = lost_verdict(answer)
+        return Unread(answer.reason, denied if isinstance(denied, Denied) else None)
     verdict = portal.gateway.read_stop(answer)
     return Unread(code_of(portal, answer), verdict if isinstance(verdict, Denied) else None)
 

@@ -18,7 +18,7 @@ from bulkstart.model import Answer, Denied
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import asked, busy_of
-from bulkstart.retry import Stop
+from bulkstart.retry import Stop, lost_verdict
 from bulkstart.sweep import Unread, sweep
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
@@ -132,14 +132,14 @@ class Undo(Work):
                 workflow_id = todo.pop(0)
                 call = self._portal.gateway.stop_call(workflow_id, erase=self._erase)
                 answer = await asked(line.send, call, met.throttle, lambda got: busy_of(self._portal, got))
-                verdict = self._portal.gateway.read_stop(answer) if isinstance(answer, Answer) else answer
+                verdict = self._portal.gateway.read_stop(answer) if isinstance(answer, Answer) else lost_verdict(answer)
                 if isinstance(verdict, Stopped):
                     why.pop(workflow_id)
                     before.update({workflow_id} if verdict.before else ())
                 elif isinstance(verdict, Denied):
                     stops.append(Stop(inert(verdict.code), inert(verdict.message), verdict.exit_code))
                 else:
-                    why[workflow_id] = getattr(verdict, "code", "") or getattr(verdict, "reason", "")
+                    why[workflow_id] = getattr(verdict, "code", "")
 
         self._workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(ours)))]
         await asyncio.wait(self._workers)
