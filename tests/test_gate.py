@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from bulkstart.gate import Gate
+from bulkstart.operating import Operating, Spent
 from bulkstart.retry import Stop
 from bulkstart.throttle import Limits, Throttle
 from tests.virtual import run
@@ -278,3 +279,56 @@ def test_a_change_is_heard_by_all_who_wait_even_in_the_turn_in_which_they_begin(
         return gate.now()
 
     assert run(go()) < 6
+
+
+# ----------------------------------------------------------------------------------------------------- operating time
+
+
+def spending(work):
+    """Run ``work(gate)`` in virtual time with a budget of operating time, and no other limit."""
+
+    async def go():
+        gate = Gate(Throttle(FAST, now()), max_unknown=1000, operating=Operating(now()))
+        gate.succeeded(1000.0)
+        return await work(gate)
+
+    return run(go())
+
+
+def test_used_up_operating_time_holds_everyone_until_the_portal_has_some_again():
+    async def work(gate):
+        for _ in range(5):
+            gate.spent(await gate.slot(), 1.0, [Spent(operating=1.0, reset_in=40.0, duration=1.0)])
+            gate.back()
+        gate.used_up(await gate.slot())
+        gate.back()
+        await gate.slot()
+        assert 39 <= now() <= 100
+
+    spending(work)
+
+
+def test_a_start_that_never_ran_takes_no_operating_time():
+    async def work(gate):
+        for seconds in (None, 1.0):
+            ticket = await gate.slot()
+            gate.spent(ticket, seconds)
+            gate.spent(ticket, seconds)  # told twice: once counts
+            gate.used_up(ticket)
+            gate.back()
+        await gate.slot()
+        assert now() < 1, "nobody is held"
+
+    spending(work)
+
+
+def test_without_a_budget_nothing_is_counted():
+    async def work(gate):
+        ticket = await gate.slot()
+        gate.spent(ticket, 1000.0)
+        gate.used_up(ticket)
+        gate.back()
+        assert await gate.slot() is not None
+        assert now() < 1
+
+    within(work)

@@ -82,3 +82,22 @@ def test_every_option_of_the_interface_that_concerns_a_start_can_be_given_in_pyt
     wanted |= {"rate", "burst", "polite", "max_unknown", "batch", "halt_doubts", "halt_same", "halt_percent", "per_document"}
     wanted |= {"campaign", "allow_changed", "reconcile", "probe_running", "journal", "deadline", "timeout"}
     assert wanted - set(StartOptions.__annotations__) == set()
+
+
+@pytest.mark.parametrize("batch", ["auto", "off", 1, "1"])
+def test_one_row_a_request_is_what_this_version_sends(batch):
+    assert Options(batch=batch).batch == batch
+
+
+@pytest.mark.parametrize(
+    ("batch", "what"),
+    [
+        (2, "one row a request"),
+        ("10", "one row a request"),
+        (11, "--max-unknown 10"),
+        *((batch, "--batch must be") for batch in (0, "-1", "1" * 40, "many", 1.5, True)),
+    ],
+)
+def test_any_other_batch_is_refused_with_its_reason(batch, what):
+    with pytest.raises(UsageError, match=what):
+        Options(batch=batch)
