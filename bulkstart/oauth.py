@@ -22,8 +22,8 @@ ADVICE = {
     "invalid_client": "BULKSTART_CLIENT_ID or BULKSTART_CLIENT_SECRET is wrong: copy both from the application's page again",
     "wrong_client": "BULKSTART_CLIENT_ID and BULKSTART_CLIENT_SECRET belong to another application than BULKSTART_REFRESH_TOKEN",
     "invalid_request": "the authorisation server did not understand the request: check BULKSTART_CLIENT_ID and BULKSTART_OAUTH_URL",
-    "insufficient_scope": "the application may not do this: give it the scopes bizproc and crm, and log it in anew",
-    "invalid_scope": "the application may not do this: give it the scopes bizproc and crm, and log it in anew",
+    "insufficient_scope": "the webhook or application may not do this: give it the scopes bizproc and crm (an application: and log it in anew)",
+    "invalid_scope": "the webhook or application may not do this: give it the scopes bizproc and crm (an application: and log it in anew)",
     "PAYMENT_REQUIRED": "the application's paid period on this portal is over: pay for it, or use a webhook",
     "NOT_INSTALLED": "the application is not installed on this portal: install it, and log it in anew",
     "TOKENS_INCOMPLETE": (

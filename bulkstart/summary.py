@@ -30,8 +30,6 @@ _ADVICE = {
     "NO_AUTH_FOUND": "the portal saw no credentials: check BULKSTART_WEBHOOK_URL or BULKSTART_ACCESS_TOKEN, then run the sheet again",
     "invalid_token": "the access token is no token of this portal: log the application in anew and set both tokens again",
     "authorization_error": "the credential's owner may not work on this portal any more: make a webhook as another user",
-    "insufficient_scope": "the webhook or application lacks the scope bizproc: give it bizproc and crm",
-    "invalid_scope": "the webhook or application lacks the scope bizproc: give it bizproc and crm",
     "ACCESS_DENIED": "the plan or the credential's user does not allow it: ask an administrator of the portal",
     "ERROR_METHOD_NOT_FOUND": "this portal has no workflows by REST: check the address and the plan",
     "METHOD_CONFIRM_WAITING": "an administrator must confirm this use of the method in the portal, then run the sheet again",
@@ -67,7 +65,7 @@ _SAID_BY_MESSAGE = frozenset(
         "duplicate-row",
         "NOT_IN_RUN",
     }
-) | frozenset(oauth.ADVICE)
+)
 _SHOWN_ROWS, _SHOWN_GROUPS = 6, 12
 
 
@@ -85,8 +83,9 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
     for (status, code), found in ranked[:_SHOWN_GROUPS]:
         lines.append(f"  {_WORDS.get(status, str(status))} · {code} × {len(found):,} · {_rows(found, labels)}")
         lines.append(f"      {found[0].error_message}")
-        if code not in _SAID_BY_MESSAGE:
-            lines.append(f"      → {_ADVICE.get(code) or _BY_STATUS.get(status, '')}")
+        advice = _ADVICE.get(code) or oauth.ADVICE.get(code) or _BY_STATUS.get(status, "")
+        if code not in _SAID_BY_MESSAGE and advice not in found[0].error_message:
+            lines.append(f"      → {advice}")
     if len(ranked) > _SHOWN_GROUPS:
         lines.append(f"  and {len(ranked) - _SHOWN_GROUPS} more kinds of error; all of them stand in the results")
     if results:

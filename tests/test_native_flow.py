@@ -415,3 +415,14 @@ def test_a_sheet_of_quotes_is_checked_without_credentials(desk):
     sheet.write_text("entityId,entityType\n1,quote\n2,SPA 147\n", encoding="utf-8")
     assert here.inside("check", sheet, "--template", 713, "--dialect", "native").code == 0
     assert here.inside("check", sheet, "--template", 713).code == 3
+
+
+def test_undo_stops_at_once_where_no_token_can_be_had():
+    application = {"lifetime_starts": 3, "refresh": "invalid_grant"}
+    with bulkstart.sandbox({"templates": [LIVING], **native(application)}, dialect="oauth") as portal:
+        results = bulkstart.start(deals(5), portal=portal, template=713, max_unknown=1, canary=0, **FAST)
+        past = bulkstart.Run(results.attrs["run_id"], portal=portal)
+        arrived = len(portal.ledger())
+        assert past.undo() == {"started": 3}, "nothing was ended, and nothing is said of what runs"
+        assert not [line for line in portal.ledger() if line["on"] == "delete"]
+        assert len(portal.ledger()) <= arrived + 4, "the profile, once, and the renewal, once"
