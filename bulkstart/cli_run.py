@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from bulkstart.options import Options
     from bulkstart.portal import Portal
 
+LOOK_UP = 0.2
+"""Seconds between two looks whether an interrupt has come while a person is asked."""
 ELSEWHERE = frozenset({"NOT_IN_RUN", "LIMIT"})
 """Codes of rows that ``resume`` does not go on with, or that nobody asked to start."""
 TRY = {
@@ -128,7 +131,15 @@ def _asks(arguments: argparse.Namespace) -> bool:
 
 def _asker(question: str) -> bool:
     print(f"\n{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "д", "да")
+    return _typed().strip().lower() in ("y", "yes", "д", "да")
+
+
+def _typed() -> str:
+    """A line from the terminal. It is waited for in small pieces: an interrupt in the moment before a blocking read would be heard late."""
+    with contextlib.suppress(OSError, ValueError):  # where a terminal cannot be waited for, it is read at once
+        while not select.select([sys.stdin], [], [], LOOK_UP)[0]:
+            pass
+    return sys.stdin.readline()
 
 
 def _asked_between(question: str) -> bool:

@@ -121,7 +121,7 @@ class Resumed:
     def _known(self, outcome: Outcome, held: Held, past: PastRow, now: float) -> Outcome:
         """A row that the journal decides about: what this run started is ``started``, and a doubt says what is to be done."""
         attempts = past.outcome.attempts
-        if outcome.status is Status.ALREADY_STARTED and held.run_id == self.past.run_id:
+        if outcome.status is Status.ALREADY_STARTED and held.run_id == self.past.run_id and not held.by_word:
             return replace(outcome, status=Status.STARTED, error_message=held.error_message, attempts=max(1, attempts))
         if outcome.status is not Status.IN_DOUBT:
             return replace(outcome, attempts=attempts) if outcome.status is Status.NOT_ATTEMPTED else outcome

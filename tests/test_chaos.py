@@ -47,7 +47,7 @@ AGAIN = (Act("start", 1000.0, timeout=1.0), Act("again", 1010.0, timeout=1.0))
 @pytest.mark.parametrize("name", [*SCHEDULES, *KILLS])
 def test_nothing_is_started_twice_told_wrongly_or_lost(name):
     outcome = play(name)
-    assert outcome.figures.starts, "a case in which nothing starts shows nothing"
+    assert outcome.figures.acts, "a case in which nothing is done shows nothing"
     assert outcome.verdict.counts == (0, 0, 0, 0), outcome.verdict
 
 
