@@ -10,8 +10,8 @@ from tests.benchmarks.chaos import play
 from tests.benchmarks.chaos_draw import draw, draw_kills
 from tests.benchmarks.chaos_truth import Act, Table, Truth
 
-SCHEDULES = ("0", "3", "4", "5", "6", "7", "8", "9", "10", "12", "14", "15")
-KILLS = ("kill:1", "kill:2")
+SCHEDULES = ("3", "6", "8", "12", "22", "26", "30", "35", "40", "41", "52", "58")
+KILLS = ("kill:23", "kill:30")
 START = {"method": "POST", "on": "start", "templateId": 713, "entityType": "deal", "parameters": None, "rule": None}
 ONE, TWO = "6b0250000000a1.00000001", "6b0250000000a2.00000002"
 AT = "1970-01-01T00:16:40.050+00:00"  # the Unix time 1000.05
@@ -84,6 +84,15 @@ def test_a_released_doubt_may_start_once_more_and_a_known_id_may_not():
 )
 def test_a_planted_false_row_is_caught(wrong):
     assert counts(TRUE, Table(0, 1001.0, [row(7, "started", ONE), wrong])) == (0, 1, 0)
+
+
+def test_of_two_runs_at_once_one_may_leave_a_row_to_the_other():
+    """The row that one run told ``not_attempted`` is told by the other; told by neither it is a false row."""
+    both = (Act("start+start", 1000.0, timeout=1.0, at_once=True),)
+    left = Table(0, 1001.0, [row(7, "not_attempted"), row(8, "not_attempted")])
+    assert counts(TRUE, TOLD, left, acts=both) == (0, 0, 0)
+    assert counts(TRUE, TOLD, left) == (0, 2, 1)
+    assert counts(TRUE, left, left, acts=both) == (0, 4, 2)
 
 
 def test_an_id_in_two_rows_and_a_start_that_no_row_means_are_caught():
