@@ -124,7 +124,7 @@ class Resumed:
         if outcome.status is Status.ALREADY_STARTED and held.run_id == self.past.run_id and not held.by_word:
             return replace(outcome, status=Status.STARTED, error_message=held.error_message, attempts=max(1, attempts))
         if outcome.status is not Status.IN_DOUBT:
-            return replace(outcome, attempts=attempts) if outcome.status is Status.NOT_ATTEMPTED else outcome
+            return replace(outcome, attempts=attempts)
         seen = past.outcome.status is Status.IN_DOUBT and past.outcome.error_message
         message = past.outcome.error_message.partition(_WAITING)[0] if seen else outcome.error_message
         if self.release and (left := self.waits(held, now)) > 0:

@@ -135,6 +135,13 @@ def test_the_run_keeps_how_it_was_read_and_meant(journal, tmp_path):
     assert "PLANTED" not in json.dumps(run.settings)
 
 
+def test_what_a_row_means_is_kept_even_where_the_run_does_not_send_it(journal):
+    found, options = sheet(ask(1), ask(2, a="x"), None), Options(limit=1)
+    claim(journal, "run-1", begun(found, options), options)
+    assert [row.request for row in journal.run("run-1").rows] == [ask(1), ask(2, a="x"), None]
+    assert set(look(journal, found).held) == {key_of(ask(1))}, "what is not sent is nobody's"
+
+
 def test_what_is_known_before_the_first_send_is_written_down_at_once(journal):
     found = sheet(ask(1), ask(1), ask(2), previous=[None, None, Previous("started", "w.2", "", "", "")])
     claim(journal, "run-1", begun(found), Options(skip_invalid=True))

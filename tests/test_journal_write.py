@@ -197,6 +197,27 @@ def test_a_credit_by_another_runs_reconcile_leaves_the_row_to_its_owner(journal)
     assert events(journal)[-1][1] == "run-2", "who found it is told all the same"
 
 
+def test_what_a_living_process_of_the_same_run_has_released_and_sent_is_not_credited_either(journal, other):
+    doubted(journal)
+    again(other, "run-1", ask())
+    assert journal.credit("run-1", {key_of(ask()): "w.1"}) == {key_of(ask())}
+    told(other, "run-1", ask(), Event.SEND)
+    assert journal.credit("run-1", {key_of(ask()): "w.1"}) == {key_of(ask())}
+    assert told(other, "run-1", ask(), Event.START, workflow_id="w.2") == set()
+    assert held(journal).workflow_id == "w.2"
+
+
+def test_an_answer_that_comes_behind_a_credit_is_written_down_and_the_first_id_counts(journal):
+    begin(journal, "run-1", ask())
+    told(journal, "run-1", ask(), Event.SEND)
+    with closing(Journal(journal.path)) as elsewhere:
+        journal.release("run-1")  # its process is taken for dead, and answers all the same
+        assert elsewhere.credit("run-1", {key_of(ask()): "w.1"}) == set()
+    assert told(journal, "run-1", ask(), Event.START, workflow_id="w.2") == {key_of(ask())}
+    assert (held(journal).state, held(journal).workflow_id) == (State.STARTED, "w.1")
+    assert events(journal)[-1] == (Event.START, "run-1", ["w.2", "", ""])
+
+
 @pytest.mark.parametrize("last", [Event.START, Event.REFUSE, Event.DEFER, None], ids=str)
 def test_what_is_settled_or_never_was_in_doubt_is_not_credited(journal, last):
     begin(journal, "run-1", ask())
