@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.chaos import play
-from tests.benchmarks.chaos_draw import draw, draw_kills
+from tests.benchmarks.chaos_draw import PAIRS, draw, draw_kills
 from tests.benchmarks.chaos_truth import Act, Table, Truth
 
 SCHEDULES = ("3", "6", "8", "12", "22", "26", "30", "35", "40", "41", "52", "58")
@@ -123,3 +123,11 @@ def test_an_id_may_be_unknown_where_the_process_died_or_the_answer_came_late():
 def test_the_same_number_and_seed_draw_the_same_case():
     assert draw(17, 1) == draw(17, 1) != draw(17, 2)
     assert draw_kills(3, 1) == draw_kills(3, 1) != draw_kills(4, 1)
+
+
+def test_every_kind_of_act_is_drawn_and_no_other():
+    acts = [act for number in range(300) for act in draw(number, 1).acts]
+    assert {act["do"] for act in acts} == {"start", "fed_back", "dry", "resume", "release", "reconcile", *PAIRS}
+    assert {act.get("end", "") for act in acts} == {"", "drain", "abandon", "kill"}
+    kills = [act["when"] for number in range(100) for act in draw_kills(number, 1).acts]
+    assert set(kills) == {"time", "arrivals", "results", "written", "checkpoint"}

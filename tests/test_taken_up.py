@@ -35,14 +35,14 @@ def taken(run_id, portal, *, resume, person=None):
 
 
 @pytest.mark.parametrize("resume", [True, False], ids=["resume", "reconcile"])
-def test_where_the_template_list_fails_the_rows_are_the_journal_s(tmp_path, resume):
+def test_where_the_template_list_fails_that_of_an_earlier_run_tells_what_the_rows_are(tmp_path, resume):
     lists = [{"on": "templates", "nth": [2, 3, 4, 5, 6, 7, 8, 9], "answer": "html_502"}]
     with living({"templates": [MARKED], "faults": FAULTS + lists}) as portal:
         run_id, _ = stopped(portal, tmp_path)
         finished = taken(run_id, portal, resume=resume, person=(person := Person()))
         found = list(finished.results["startStatus"])
         assert found == (["in_doubt", "started", "started"] if resume else ["started", "started", "not_attempted"])
-        assert any("as the journal has them" in said for said in person.said)
+        assert any("as an earlier run found them" in said for said in person.said)
         assert {entity: len(ids) for entity, ids in committed(portal).items()} == {1: 1, 2: 1} | ({3: 1} if resume else {})
 
 
@@ -141,3 +141,13 @@ def test_a_sheet_that_is_run_again_while_the_key_is_dead_still_tells_what_had_st
         again = start_sheet(portal, sheet)
         assert again.exit_code == 7
         assert list(again.results["startStatus"]) == ["in_doubt", "already_started", "not_attempted"]
+
+
+def test_a_sheet_that_is_run_again_while_the_template_list_fails_is_the_same_sheet(tmp_path):
+    lists = [{"on": "templates", "nth": [2, 3, 4, 5, 6, 7, 8, 9], "answer": "html_502"}]
+    with living({"templates": [MARKED], "faults": FAULTS + lists}) as portal:
+        _, sheet = stopped(portal, tmp_path)
+        dry = start_sheet(portal, sheet, dry_run=True)
+        assert list(dry.results["startStatus"]) == ["in_doubt", "already_started", "planned"]
+        again = start_sheet(portal, sheet)
+        assert list(again.results["startStatus"]) == ["in_doubt", "already_started", "started"]

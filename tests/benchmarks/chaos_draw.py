@@ -56,9 +56,8 @@ SWITCHES: dict[str, list[Any]] = {
     "modified_moves": [True],
 }
 """What the documents leave open: each switch now and then on another value than its first."""
-PAIRS = (
-    "start+start start+resume resume+resume resume+reconcile release+start release+release reconcile+reconcile start+reconcile"
-)
+PAIRS = """start+start start+resume resume+resume resume+reconcile release+start release+resume release+release reconcile+reconcile
+    start+reconcile""".split()
 
 
 @dataclass(frozen=True, slots=True)
