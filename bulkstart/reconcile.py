@@ -70,6 +70,8 @@ class Reconcile(Work):
             raise UsageError(f"run {past.run_id} went to {past.portal}, and these credentials are for {met.met.identity}")
         if past.live:
             raise UsageError(f"run {past.run_id} is running right now: reconcile it when it has ended")
+        for note in met.met.notes:
+            self._front.say(note)
         sheet = self._reader(met.met)
         if not sheet.from_journal and (found := unlike(past, met.met, sheet)):
             self._front.say(f"{found.why}: the rows are told as the journal has them of run {past.run_id}")

@@ -105,7 +105,7 @@ class World:
     def __init__(self, ahead):
         self.ahead, self.number = ahead, 0
         self.commits = {number: [] for number in range(len(INTENTS))}
-        self.arrived = Counter()
+        self.tried = set()
         self.running, self.pinned = {}, set()
         self.proven, self.wrong, self.by = set(), [], {}
         self.unswept = set()
@@ -128,12 +128,10 @@ class World:
         body = json.loads(call.body)
         number = INTENTS.index(StartRequest(713, "deal", body["entityId"], body.get("parameters", {})))
         fate, workflow_id = next(fate), ""
-        if fate != "unsent":
-            self.arrived[number] += 1
-            if not swept:
-                self.unswept.add(number)
-            if number in self.proven:
-                self.wrong.append(f"{INTENTS[number]} was sent again although its id is known")
+        if not swept:
+            self.unswept.add(number)
+        if number in self.proven:
+            self.wrong.append(f"{INTENTS[number]} was sent again although its id is known")
         if fate in ("start", "lost after"):
             workflow_id = self.enter(INTENTS[number])
             self.commits[number].append(workflow_id)
@@ -214,6 +212,7 @@ class Machine(RuleBasedStateMachine):
             begun = life.write(partial(Claimant(name, pd.DataFrame(), PORTAL, OPTIONS, resumed).claim, begun, journal, before))
             if name not in self.runs:
                 self.runs.append(name)
+            self.world.tried |= {ready.request.entity_id for ready in begun.plan.ready}
             if resumed and resumed.release:
                 self.released.update(KEYS.index(ready.key) for ready in begun.plan.ready if ready.released)
             told, placed = {}, (lambda some: resumed.placed(some, found)) if resumed else list
@@ -365,8 +364,7 @@ class Machine(RuleBasedStateMachine):
         """Somebody else's workflows: they look like ours, and differ in document, template or moment; or fit, while ours runs as long."""
         for number, kind in strangers:
             request, entity = INTENTS[number], INTENTS[number].entity_id
-            touched = any(self.world.arrived[n] for n, other in enumerate(INTENTS) if other.entity_id == entity)
-            if kind == "before" and not behind and not touched:
+            if kind == "before" and not behind and entity not in self.world.tried:
                 self.world.enter(request)
             elif kind == "fits" and behind and number in ALONE and (living := self.world.living(number)):
                 self.world.pinned |= {*living, self.world.enter(request)}
