@@ -82,10 +82,10 @@ async def meeting(portal: Portal, line: Transport, journal: Journal | None, opti
         found, why = await list_templates(portal, ask, throttle)
         met = _with_kept(met, with_templates(met, found, why), journal, why)
     identity = met.identity
-    if journal and not options.dry_run and identity is not None:
+    if journal and identity is not None:
         if met.stop is not None:  # nothing will be sent: the last list tells which rows the journal knows
             met = replace(met, templates=met.templates or journal.kept_templates(identity))
-        elif met.templates and met.templates != journal.kept_templates(identity):
+        elif not options.dry_run and met.templates and met.templates != journal.kept_templates(identity):
             journal.keep_templates(identity, met.templates)
     return Meeting(met, limits, throttle)
 

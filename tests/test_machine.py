@@ -84,7 +84,7 @@ LOOK_ALIKES = {
 
 numbers = st.lists(st.integers(0, len(INTENTS) - 1), min_size=1, max_size=6, unique=True)
 fates = st.lists(st.sampled_from(FATES), min_size=1, max_size=12)
-deaths = st.none() | st.none() | st.tuples(st.integers(0, 12), st.booleans())
+deaths = st.none() | st.tuples(st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, 6, 9]), st.booleans())
 moments = st.none() | st.none() | st.sampled_from([0.0, 0.015, 0.05])
 which = st.integers(0, 50)
 mostly = st.sampled_from([True, True, True, False])
@@ -442,4 +442,4 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=150, stateful_step_count=8, deadline=None)
+TestMachine.settings = settings(max_examples=250, stateful_step_count=8, deadline=None)

@@ -141,6 +141,8 @@ def test_a_sheet_that_is_run_again_while_the_key_is_dead_still_tells_what_had_st
         again = start_sheet(portal, sheet)
         assert again.exit_code == 7
         assert list(again.results["startStatus"]) == ["in_doubt", "already_started", "not_attempted"]
+        dry = start_sheet(portal, sheet, dry_run=True)
+        assert (dry.exit_code, list(dry.results["startStatus"])) == (7, ["in_doubt", "already_started", "not_attempted"])
 
 
 def test_a_sheet_that_is_run_again_while_the_template_list_fails_is_the_same_sheet(tmp_path):

@@ -87,7 +87,8 @@ def draw(number: int, seed: int) -> Schedule:
     chance = random.Random(f"{seed}:{number}")
     rows = _rows(chance)
     lanes = len({str(row["entityId"]) for row in rows}) < ROWS
-    options = {"template": 713, **FAST, "timeout": 0.6, "deadline": 1.5, "skip_invalid": True}
+    options = {**FAST, "timeout": 0.6, "deadline": 1.5, "skip_invalid": True}
+    options |= {} if any(row["templateId"] != 713 for row in rows) else {"template": 713}
     options |= {"max_unknown": chance.choice([1, 3, 10, 10]), "canary": chance.choice([0, 0, 3])}
     options["per_document"] = chance.choice([0, 0, 0, 0, 0, 2] if lanes else [0, 1, 2, 2])
     if chance.random() < 0.75:
