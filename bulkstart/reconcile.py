@@ -100,8 +100,11 @@ class Reconcile(Work):
             journal.doubts(self._resumed.past.run_id),
         )  # as they stand behind the list
         found = weigh(doubts, seen.running.values(), credited, late=self._portal.gateway.late)
+        sure = {key: one for key, one in found.items() if one.workflow_id}
         missed = journal.credit(
-            self._resumed.past.run_id, {key: one.workflow_id for key, one in found.items() if one.workflow_id}
+            self._resumed.past.run_id,
+            {key: one.workflow_id for key, one in sure.items()},
+            {key: one.sent_at for key, one in sure.items()},
         )
         return {key: one for key, one in found.items() if key not in missed}, None
 

@@ -320,3 +320,10 @@ def test_what_has_been_credited_once_is_not_credited_again_when_the_list_is_aske
     first = {key: one.workflow_id for key, one in found(doubts, running).items() if one.workflow_id}
     left = [one for one in doubts if one.key not in first]
     assert not set(first.values()) & set(credited(left, running, set(first.values())).values())
+
+
+def test_a_credit_tells_the_send_that_it_came_of():
+    """A doubt that was sent twice: the workflow began behind the second, or between the two."""
+    twice = doubt(sent(SENT), sent(SENT + 60))
+    assert found(twice, [runs(began=SENT + 61)])["k1"].sent_at == SENT + 60
+    assert found(twice, [runs(began=SENT + 1)])["k1"].sent_at == SENT
