@@ -13,7 +13,7 @@ import pytest
 from bulkstart.checks import Checked
 from bulkstart.claiming import Claimant, LateProblemsError
 from bulkstart.columns import ColumnMap
-from bulkstart.ending import Begun
+from bulkstart.ending import Begun, ending
 from bulkstart.forecast import forecast
 from bulkstart.gateways.running import Running
 from bulkstart.journal import Journal
@@ -309,6 +309,30 @@ def test_what_the_person_was_not_asked_about_is_not_sent(journal, other):
     assert positions(claim(journal, "run-1", at_first, resumed=later).plan) == [3]
     held = look(journal, found).held
     assert (held[key_of(ask(1))].state, held[key_of(ask(3))].run_id) == (State.IN_DOUBT, "run-2")
+
+
+def test_a_doubt_whose_settle_time_ended_behind_the_question_is_neither_sent_nor_told_as_anything_else(journal):
+    stopped(journal, ask(1), ask(2), ask(3))
+    at_first, waiting = goes_on(journal, sheet(ask(1), ask(2), ask(3)), release=True, settle=time.time() - 4)
+    assert positions(at_first.plan) == [2]
+    late = claim(journal, "run-1", at_first, resumed=Resumed(waiting.past, release=True))
+    assert positions(late.plan) == [2]
+    outcomes, _ = ending(late, Options(), None, {}, {})
+    assert (outcomes[0].status, outcomes[0].error_code) == (Status.IN_DOUBT, "READ_TIMEOUT")
+    assert (rows(journal)[0].status, rows(journal)[0].error_code) == (Status.IN_DOUBT, "READ_TIMEOUT")
+
+
+def test_who_was_asked_about_a_plain_row_was_not_asked_about_a_doubt(journal, other):
+    claim(journal, "run-1", begun(sheet(ask(1))))
+    journal.finish("run-1", 6, [Outcome(0, Status.NOT_ATTEMPTED, "", "DEADLINE", "m")])
+    at_first, resumed = goes_on(journal, sheet(ask(1)), release=True)
+    assert [(ready.position, ready.released) for ready in at_first.plan.ready] == [(0, False)]
+    claim(other, "run-2", begun(sheet(ask(1))))
+    note(other, "run-2", ask(1), Event.SEND, Event.LOSE, error_code="READ_TIMEOUT", error_message="no answer in time")
+    other.finish("run-2", 5, [])
+    late = claim(journal, "run-1", at_first, resumed=resumed)
+    assert positions(late.plan) == []
+    assert late.plan.outcomes[0].status is Status.IN_DOUBT
 
 
 def test_what_another_run_did_meanwhile_is_seen_by_a_run_that_goes_on_too(journal, other):

@@ -232,6 +232,21 @@ def test_of_two_sends_the_one_without_a_baseline_proves_nothing_but_may_be_the_o
     assert found(twice, [runs("w.1"), runs("w.2", SENT + 1000)])["k1"].suspected_duplicate
 
 
+@pytest.mark.parametrize(("began", "which"), [(-2, 0), (0, 0), (40, 0), (99, 1), (150, 1)])
+def test_a_credit_tells_the_moment_of_the_send_that_it_came_of_the_last_that_had_left_by_then(began, which):
+    sends = (sent(ahead=60.0), sent(SENT + 100, ahead=60.0))
+    assert found(doubt(*sends), [runs(began=SENT + 60 + began)])["k1"].sent_at == sends[which].at
+    assert found(doubt(sends[0]), [runs(began=SENT + 60)])["k1"].sent_at == SENT
+    assert found(doubt(*sends), [])["k1"].sent_at is None
+    close = doubt(sent(), sent(SENT + 4))
+    assert found(close, [runs(began=SENT + 1)])["k1"].sent_at == SENT, "the second one had not left by then, though it fits"
+
+
+def test_a_send_of_which_too_little_is_known_is_no_moment_of_a_credit():
+    sends = (sent(), sent(SENT + 10, before=None), sent(SENT + 20, before=["w.1"]))
+    assert found(doubt(*sends), [runs(began=SENT + 30)])["k1"].sent_at == SENT
+
+
 # -------------------------------------------------------------------------------------------------------- properties
 
 IDS = [f"w.{number}" for number in range(6)]

@@ -187,6 +187,12 @@ def test_a_credit_is_a_start_by_evidence_and_says_so(journal):
     assert events(journal)[-1] == (Event.START, "run-1", ["w.1", "", MATCHED])
 
 
+def test_a_credit_keeps_the_moment_of_the_send_that_it_came_of(journal):
+    doubted(journal, "run-1", ask(1), ask(2))
+    assert journal.credit("run-1", {key_of(ask(number)): f"w.{number}" for number in (1, 2)}, {key_of(ask(1)): 3.0}) == set()
+    assert [held(journal, ask(number)).sent_at for number in (1, 2)] == [3.0, 5.0]
+
+
 def test_a_credit_by_another_runs_reconcile_leaves_the_row_to_its_owner(journal):
     doubted(journal)
     plan = begin(journal, "run-2", ask())

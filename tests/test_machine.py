@@ -153,7 +153,7 @@ class World:
         """A page of the running list, with the portal's own moment."""
         place = int(dict(call.query).get("offset", 0))
         await asyncio.sleep(0.004)
-        rows = list(self.running.values())
+        rows = list(self.running.values())[::-1]  # newest first
         payload = {"success": True, "data": rows[place : place + PAGE], "meta": {"total": len(rows)}}
         return Answer(200, {"date": formatdate(time.time() + self.ahead, usegmt=True)}, json.dumps(payload).encode())
 
@@ -338,16 +338,16 @@ class Machine(RuleBasedStateMachine):
             self.reconcile_of(name)
 
     @rule(
-        first=numbers, second=numbers, fate=fates, other=fates, pick=which, kind=st.sampled_from(["run", "resume", "reconcile"]),
+        first=numbers, second=numbers, fate=fates, other=fates, pick=which, release=st.booleans(), kind=st.sampled_from(["run", "resume", "reconcile"]),
         thinks=st.sampled_from([0.0, 0.005, 0.02, 0.1]), dies=deaths,
     )  # fmt: skip
-    def two_at_once(self, first, second, fate, other, pick, kind, thinks, dies):
+    def two_at_once(self, first, second, fate, other, pick, kind, release, thinks, dies):
         """A run, and beside it another one, one that goes on, or a look at the list."""
         name = self.runs[pick % len(self.runs)] if self.runs else ""
         beside = self.new_run(second, other, fed_back=False, thinks=thinks)
         if kind == "resume" and name:
             beside.close()
-            beside = self.old_run(name, None, other, release=False, thinks=thinks)
+            beside = self.old_run(name, None, other, release=release, thinks=thinks)
         elif kind == "reconcile" and name:
             beside.close()
             beside = self.settle(name, None)
