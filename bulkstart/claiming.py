@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from bulkstart.ending import Begun
 from bulkstart.guards import without
 from bulkstart.journal import Journal
-from bulkstart.model import Outcome, SheetSource, Status
+from bulkstart.model import Outcome, SheetSource
 from bulkstart.options import Options
 from bulkstart.plan import Plan
 from bulkstart.portal import Portal
+from bulkstart.result_columns import Status
 from bulkstart.results import invalid_outcomes
 from bulkstart.resumed import Resumed, parameters_of
 from bulkstart.stages import plan_sheet, problems_of

@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -175,13 +175,11 @@ class Journal:
     @contextmanager
     def claiming(self, run_id: str) -> Iterator[Claim]:
         """A transaction in which a new run looks once more and takes its rows; nobody else can between."""
-        with self._transaction() as db:
+        with self._transaction() as db, ExitStack() as undo:
             self._locks[run_id] = RunLock(self.path, run_id)
-            try:
-                yield Claim(db, self.path, run_id)
-            except BaseException:
-                self.release(run_id)
-                raise
+            undo.callback(self.release, run_id)
+            yield Claim(db, self.path, run_id)
+            undo.pop_all()
 
     def record(self, run_id: str, notes: Sequence[Note], settled: Sequence[Outcome] = ()) -> set[str]:
         """Write events and outcomes in one commit.

@@ -14,10 +14,10 @@ from bulkstart.evidence import Doubtful, Found, weigh
 from bulkstart.forecast import forecast
 from bulkstart.journal import Journal
 from bulkstart.meeting import Meeting, journal_of, line_to
-from bulkstart.model import Status
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Status
 from bulkstart.results import frame_of
 from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop

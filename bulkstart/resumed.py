@@ -12,9 +12,10 @@ from bulkstart.checks import Checked
 from bulkstart.columns import ColumnMap
 from bulkstart.journal_past import PastRow, PastRun
 from bulkstart.journal_view import Held, View
-from bulkstart.model import Outcome, Row, Status, Template
+from bulkstart.model import Outcome, Row, Template
 from bulkstart.plan import Plan, Ready
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Status
 from bulkstart.retry import Stop
 from bulkstart.stages import Sheet
 from bulkstart.states import State

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Status, Verdict
+from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Verdict
+from bulkstart.result_columns import Status
 from bulkstart.states import Event
 
 MAX_UNSENT = 5

@@ -13,10 +13,10 @@ from bulkstart.history import no_frame, take_up
 from bulkstart.journal import Journal
 from bulkstart.journal_past import PastRun
 from bulkstart.meeting import journal_file
-from bulkstart.model import Status
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.plan import Rules, make
 from bulkstart.portal import Portal
+from bulkstart.result_columns import Status
 from bulkstart.results import completed, counts, exit_code, frame_of, invalid_outcomes, results_frame
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.retry import Stop

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
-from bulkstart.model import Outcome, Problem, Status
+from bulkstart.model import Outcome, Problem
+from bulkstart.result_columns import Status
 
 _ADVICE = {
     "CLAIMED_BY_RUN": "another run works on these rows: run the sheet again when it has ended",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -16,13 +15,13 @@ from bulkstart.columns import ColumnMap
 from bulkstart.ending import Begun, ending
 from bulkstart.forecast import forecast
 from bulkstart.gateways.running import Running
-from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY, Note
 from bulkstart.locks import RunIsLiveError
-from bulkstart.model import Outcome, Previous, Problem, Row, SheetSource, Status, Template, row_key
+from bulkstart.model import Outcome, Problem, Row, SheetSource, Template, row_key
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.stages import Sheet, plan_sheet
 from bulkstart.states import Event, State
@@ -32,18 +31,6 @@ from tests.test_plan import ask
 
 GATE = Portal.vibecode(api_key="vibe_api_PLANTED", base_url="http://127.0.0.1:8018/v1")
 HERE = "127.0.0.1:8018"
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def other(journal):
-    with closing(Journal(journal.path)) as opened:
-        yield opened
 
 
 def key_of(request, campaign=""):

@@ -13,22 +13,11 @@ from bulkstart.evidence import MATCHED
 from bulkstart.journal import Journal
 from bulkstart.journal_view import Note
 from bulkstart.journal_write import who
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
+from bulkstart.result_columns import Status
 from bulkstart.states import Event, State
 from tests.test_journal import PORTAL, ask, begin, entry, key_of, look, positions, told
 from tests.test_journal_past import again, lose, open_elsewhere, start
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def other(journal):
-    with closing(Journal(journal.path)) as opened:
-        yield opened
 
 
 def held(journal, request=None):

@@ -33,13 +33,14 @@ from bulkstart.halts import Halts
 from bulkstart.journal import Journal
 from bulkstart.locks import RunIsLiveError
 from bulkstart.meeting import Meeting
-from bulkstart.model import Answer, Lost, Previous, Row, StartRequest, Status, row_key
+from bulkstart.model import Answer, Lost, Row, StartRequest, row_key
 from bulkstart.options import Options
 from bulkstart.plan import lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
 from bulkstart.reconcile import Reconcile
 from bulkstart.recorder import Recorder
+from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, plan_sheet, problems_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import bulkstart
-from bulkstart.model import SANDBOX_MARK
+from bulkstart.result_columns import SANDBOX_MARK
 from bulkstart.simulator.reading import ScenarioError
 from tests.conftest import FAST, PLAIN, deals, starts
 
