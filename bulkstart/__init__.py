@@ -6,11 +6,12 @@ The street, house by house; a value walks from the top to the bottom:
     rows         frame → rows, by ``columns``
     checks       rows + templates → start requests, or problems (``cells``, ``values``, ``parameters``)
     plan         requests + what the journal knows → what is left to do (``states``, ``journal``)
-    runner       plan → outcomes (``throttle``, ``retry``, ``halts``, ``recorder``)
+    runner       plan → outcomes (``exchange``, ``throttle``, ``retry``, ``halts``, ``recorder``)
     gateways     requests → HTTP calls, answers → verdicts
     transport    HTTP calls → answers
     results      outcomes → frame
     job, api     the whole flow; ``cli`` and notebooks are its front ends
+    history      a past run taken up again: ``resumed``, ``reconcile`` (``sweep``, ``evidence``), ``undo``
     simulator    the sandbox portal, which shares nothing with the rest
 """
 
@@ -24,8 +25,8 @@ from bulkstart.version import VERSION
 if TYPE_CHECKING:
     from bulkstart.api import astart, check, runs, start, templates, write_results
     from bulkstart.errors import BulkstartError
-    from bulkstart.model import Status
     from bulkstart.portal import Portal
+    from bulkstart.result_columns import Status
     from bulkstart.run import Run
     from bulkstart.sandboxed import sandbox
     from bulkstart.sheet import read_sheet
@@ -52,7 +53,7 @@ _HOMES = {
     "BulkstartError": "errors",
     "Portal": "portal",
     "Run": "run",
-    "Status": "model",
+    "Status": "result_columns",
     "astart": "api",
     "check": "api",
     "read_sheet": "sheet",

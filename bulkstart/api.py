@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,17 +19,19 @@ from typing import TYPE_CHECKING, Unpack
 
 from bulkstart.conduct import conduct, in_thread
 from bulkstart.ending import Finished
-from bulkstart.errors import DeniedError, JournalError, UsageError
+from bulkstart.errors import DeniedError, UsageError
+from bulkstart.filing import put_out
 from bulkstart.history import take_up
 from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
-from bulkstart.meeting import journal_file, line_to
-from bulkstart.model import Problem, SheetSource, Status, Template
+from bulkstart.meeting import line_to
+from bulkstart.model import Problem, Template
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.preflight import QUESTION_SECONDS, Met, list_templates
 from bulkstart.reconcile import Reconcile
+from bulkstart.result_columns import Status
 from bulkstart.settings import journal_path, settings
 from bulkstart.stages import check_sheet, plan_sheet, problems_of
 from bulkstart.work import Front, Silent
@@ -57,7 +59,7 @@ def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
         finished = conduct(Job(frame, chosen, wanted))
         if looking := _reconciling(finished, frame, chosen, wanted, options):
             finished = conduct(looking)
-        _put_out(finished, chosen, wanted, options)
+        put_out(finished, chosen, wanted, options)
     return finished.results
 
 
@@ -85,7 +87,7 @@ async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options
         finished = running.result()
         if not cancelled and (looking := _reconciling(finished, frame, chosen, wanted, options)):
             finished = await looking.run()
-        _put_out(finished, chosen, wanted, options)
+        put_out(finished, chosen, wanted, options)
     if cancelled:
         raise asyncio.CancelledError
     return finished.results
@@ -112,21 +114,6 @@ def _reconciling(
     given = {} if wanted.journal is None else {"journal": wanted.journal}
     taken = take_up(finished.run_id, portal, given, frame=frame)
     return taken.reconciling(portal, None, settle=options.get("settle"))
-
-
-def _put_out(finished: Finished, portal: Portal, wanted: Options, options: CallOptions) -> None:
-    """Write the results file that ``output`` names, by the command line's own rules."""
-    output = options.get("output")
-    if output is None:
-        return
-    from bulkstart import outputs  # noqa: PLC0415  lazy: only where a file is wanted
-
-    sheet = finished.results.attrs.get("sheet")
-    source = Path(sheet.path) if isinstance(sheet, SheetSource) else None
-    goal = outputs.wanted_path(source or Path("frame.csv"), output, dry_run=wanted.dry_run)
-    known = known_elsewhere(finished, portal, wanted)
-    written, _ = outputs.write_beside(finished.results, goal, source=source, safe_csv=bool(options.get("safe_csv")), known=known)
-    remember_results(finished, portal, wanted, written)
 
 
 def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpack[CallOptions]) -> pd.DataFrame:
@@ -271,39 +258,3 @@ def problem_entry(problem: Problem) -> dict[str, object]:
         "code": problem.code,
         "message": problem.message,
     }
-
-
-def remember_results(finished: Finished, portal: Portal, options: Options, path: Path) -> None:
-    """Keep in the journal which file a run's results went to; a journal that cannot be written now loses nothing by it."""
-    if finished.run_id is None or options.dry_run:
-        return
-    with contextlib.suppress(JournalError):
-        journal = Journal(journal_file(portal, options))
-        try:
-            journal.wrote(finished.run_id, path.absolute())
-        finally:
-            journal.close()
-
-
-def known_elsewhere(finished: Finished, portal: Portal, options: Options) -> Callable[[pd.DataFrame], bool]:
-    """Tells of an existing results frame whether its ids and doubts are known to the journal, or to the results about to be written."""
-    own = {outcome.workflow_id for outcome in finished.outcomes if outcome.workflow_id}
-
-    def known(existing: pd.DataFrame) -> bool:
-        path = journal_file(portal, options)
-        if not path.exists():
-            return False
-        met = Met(finished.portal, templates=tuple(finished.templates) or None)
-        sheet = check_sheet(
-            existing, dataclasses.replace(options, limit=None), met, loopback=portal.loopback, dialect=portal.dialect
-        )
-        journal = Journal(path)
-        try:
-            view = journal.view(finished.portal or "", sheet.keyed, options.campaign, ())
-            ids = journal.known_ids(sheet.workflow_ids) | own
-        finally:
-            journal.close()
-        in_doubt = [row.position for row in sheet.checked.rows if row.previous and row.previous.status == Status.IN_DOUBT]
-        return sheet.workflow_ids <= ids and all(sheet.keys[position] in view.held for position in in_doubt)
-
-    return known

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from bulkstart.ending import Begun
 from bulkstart.guards import without
 from bulkstart.journal import Journal
-from bulkstart.model import SheetSource
+from bulkstart.model import Outcome, SheetSource
 from bulkstart.options import Options
+from bulkstart.plan import Plan
 from bulkstart.portal import Portal
+from bulkstart.result_columns import Status
 from bulkstart.results import invalid_outcomes
 from bulkstart.resumed import Resumed, parameters_of
 from bulkstart.stages import plan_sheet, problems_of
@@ -32,6 +34,15 @@ class LateProblemsError(Exception):
     def __init__(self, begun: Begun) -> None:
         super().__init__()
         self.begun = begun
+
+
+def _as_asked(plan: Plan, asked: Plan) -> Plan:
+    """``plan`` without what the person was not asked about, or was asked about otherwise: a doubt is no plain row."""
+    known = {(ready.position, ready.released) for ready in asked.ready}
+    late = [ready for ready in plan.ready if (ready.position, ready.released) not in known]
+    text = "it could be sent only after you were asked: go on once more"
+    told = {ready.position: ready.told(Outcome(ready.position, Status.NOT_ATTEMPTED, "", "RUN_STOPPED", text)) for ready in late}
+    return replace(plan, ready=tuple(ready for ready in plan.ready if ready not in late), outcomes={**plan.outcomes, **told})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +67,7 @@ class Claimant:
             plan = plan_sheet(sheet, view, self.options, sandbox=self.portal.is_sandbox)
             if self.resumed:
                 plan = self.resumed.narrowed(plan, sheet, view, time.time(), self.options.limit)
-                planned = {ready.position for ready in begun.plan.ready}  # what the person was not asked about is not sent
-                plan = replace(plan, ready=tuple(ready for ready in plan.ready if ready.position in planned))
+                plan = _as_asked(plan, begun.plan)
             plan = without(plan, begun.probed)
             begun = replace(begun, plan=plan, problems=problems_of(sheet, plan, self.options))
             if begun.problems and not self.options.skip_invalid:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.arguments import given_of, options_from
-from bulkstart.console import Console, plain
+from bulkstart.console import Console
 from bulkstart.errors import BulkstartError, UsageError
-from bulkstart.model import Status
+from bulkstart.result_columns import Status
 from bulkstart.telling import entries, print_json, program, tell, tell_undone
+from bulkstart.terminal import asked_between, asker, sessions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +48,7 @@ def start(arguments: argparse.Namespace) -> int:
         frame = read(arguments, options.columns.values(), console)
         running = job.Job(frame, portal, options, console, whole_file=True)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
-            finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
+            finished = conduct.conduct(running, desk, asker if asks else None, sessions())
             ended = _Ended(arguments, finished, portal, options, sheet, output, console)
             ended.write()
             ended.settle(frame, asks=asks)
@@ -71,7 +71,7 @@ def resume(arguments: argparse.Namespace) -> int:
         running = taken.resuming(portal, console, release=release, settle=given.get("settle"))
         with conduct.draining(running):
             _say(taken, console)
-            finished = conduct.conduct(running, desk, _asker if asks else None, _sessions())
+            finished = conduct.conduct(running, desk, asker if asks else None, sessions())
             ended = _Ended(arguments, finished, portal, taken.options, taken.source, output, console)
             ended.write()
             ended.settle(taken.frame if taken.source else None, asks=asks)
@@ -108,7 +108,7 @@ def undo(arguments: argparse.Namespace) -> int:
         taken = history.take_up(arguments.run, portal, given_of(arguments), rows=history.KINDS["undo"], frame=history.no_frame())
         undoing = taken.undoing(portal, console, erase=arguments.erase)
         with conduct.draining(undoing):
-            undone = conduct.conduct(undoing, desk, _asker if asks else None)
+            undone = conduct.conduct(undoing, desk, asker if asks else None)
             tell_undone(arguments, undone)
     return undone.exit_code
 
@@ -124,37 +124,6 @@ def _asks(arguments: argparse.Namespace) -> bool:
         advice = TRY.get(arguments.command, TRY["start"])
         raise UsageError(f"there is no terminal to ask on: give --yes to do it without a question, or {advice}")
     return asks
-
-
-def _asker(question: str) -> bool:
-    print(f"\n{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in ("y", "yes", "д", "да")
-
-
-def _asked_between(question: str) -> bool:
-    """Ask while no job runs that an interrupt could drain: Ctrl-C or SIGTERM is a "no"."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        return _asker(question)
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-        return False
-    finally:
-        for number, known in before.items():
-            signal.signal(number, known)
-
-
-def _sessions() -> Callable[[str], str | None] | None:
-    """How a person is asked for a session: hidden, on a terminal only."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
-
-    def ask(why: str) -> str | None:
-        from getpass import getpass  # noqa: PLC0415  beside its use
-
-        return getpass(f"\n{plain(why)}: ", sys.stderr).strip() or None
-
-    return ask
 
 
 @contextlib.contextmanager
@@ -224,9 +193,9 @@ class _Ended:
 
     def write(self) -> None:
         """Write the results where they belong, else in the working directory. A failure is said, and loses nothing: the journal has every id."""
-        from bulkstart import api, outputs  # noqa: PLC0415  lazy: pandas
+        from bulkstart import filing, outputs  # noqa: PLC0415  lazy: pandas
 
-        known = api.known_elsewhere(self.finished, self._portal, self._options)
+        known = filing.known_elsewhere(self.finished, self._portal, self._options)
         safe_csv = bool(getattr(self._arguments, "safe_csv", False))
         for goal in dict.fromkeys((self._written or self._output, Path.cwd() / self._output.name)):
             try:
@@ -239,7 +208,7 @@ class _Ended:
             for note in notes:
                 self._console.say(note)
             self._written = written
-            api.remember_results(self.finished, self._portal, self._options, written)
+            filing.remember_results(self.finished, self._portal, self._options, written)
             return
         labels = self.finished.results.index.tolist()
         for outcome in self.finished.outcomes:
@@ -277,7 +246,7 @@ class _Ended:
             self._show(None)
         wait = self._portal.gateway.settle if self._settle is None else self._settle
         rows = f"{doubts:,} row{'' if doubts == 1 else 's'} in doubt"
-        return _asked_between(f"{rows}. Look them up in the list of running workflows now (it waits up to {wait:.0f} s)?")
+        return asked_between(f"{rows}. Look them up in the list of running workflows now (it waits up to {wait:.0f} s)?")
 
     def told(self, *, looked: bool = False) -> int:
         """Tell the person, and give the exit code."""

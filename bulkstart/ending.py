@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from bulkstart.forecast import Forecast
 from bulkstart.gateways import Gateway
-from bulkstart.model import Outcome, Problem, Status, Template
+from bulkstart.model import Outcome, Problem, Template
 from bulkstart.options import Options
 from bulkstart.plan import Plan
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Status
 from bulkstart.results import completed, counts, exit_code, invalid_outcomes, kept_words, real_words, results_frame
 from bulkstart.retry import Stop
 from bulkstart.stages import Sheet

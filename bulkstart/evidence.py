@@ -51,6 +51,8 @@ class Found:
     workflow_id: str = ""
     candidates: tuple[str, ...] = ()
     why: str = ""
+    sent_at: float | None = None
+    """When the request that it came of was sent, Unix time."""
 
     @property
     def suspected_duplicate(self) -> bool:
@@ -106,8 +108,15 @@ def _found(doubt: Doubtful, candidates: Sequence[Running], claims: Mapping[str, 
         why = f"suspected duplicate: {len(ids)} workflows of template {doubt.template_id} that could be this start run on {entity} ({listed})"
         return Found("", ids, f"{why}; open {entity} and stop what should not run")
     if ids and claims[ids[0]] == 1 and _fits(candidates[0], known, late):
-        return Found(ids[0], ids)
+        return Found(ids[0], ids, sent_at=_sent_at(candidates[0], [sent for sent in known if _fits(candidates[0], [sent], late)]))
     if ids:
         why = f"workflow {ids[0]} runs on {entity} and may be this row's or another's start"
         return Found("", ids, f"{why}; open {entity} and compare")
     return Found(why=f"not in the running list: it may have run and finished, or never have started; open {entity} and look")
+
+
+def _sent_at(workflow: Running, sends: Sequence[Sent]) -> float:
+    """When the request left that a workflow came of: the last of those that fit and left before it began (the list tells whole seconds)."""
+    began = moment(workflow.started) or 0.0
+    before = [sent.at for sent in sends if sent.at + (sent.clock_offset or 0.0) <= began + 1.0]
+    return max(before) if before else min(sent.at for sent in sends)

@@ -57,7 +57,7 @@ class Gate:
                 now = self.now()
                 leave = self._next_leave(now) if self.on_wire < self._in_flight else math.inf
                 if now >= self._deadline:
-                    self.drain(Stop("DEADLINE", "the deadline has passed", 6))
+                    self._look_at_deadline()
                 elif now - self._last_success >= NO_SUCCESS:
                     self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
                 elif leave <= now:
@@ -117,6 +117,12 @@ class Gate:
         until = min(self.now() + seconds, self._deadline)
         while self.stop is None and self.now() < until:
             await self._pause(until)
+        self._look_at_deadline()
+
+    def _look_at_deadline(self) -> None:
+        """Also where nothing asks for a slot any more: rows may only be waiting for room."""
+        if self.stop is None and self.now() >= self._deadline:
+            self.drain(Stop("DEADLINE", "the deadline has passed", 6))
 
     @property
     def _in_flight(self) -> int:

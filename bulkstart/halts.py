@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
+from bulkstart.result_columns import Status
 from bulkstart.retry import Stop
 
 WINDOW = 50

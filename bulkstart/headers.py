@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from bulkstart.cells import clean, letters_and_digits
-from bulkstart.model import RESULT_COLUMNS, Column, Problem, result_places
+from bulkstart.model import Column, Problem
+from bulkstart.result_columns import RESULT_COLUMNS, result_places
 
 ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID = "entityId", "entityType", "templateId"
 NAMES: Final = (ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID)

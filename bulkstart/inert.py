@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bulkstart.model import SANDBOX_MARK
+from bulkstart.result_columns import SANDBOX_MARK
 from bulkstart.secret import redact
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -38,7 +38,7 @@ from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.sweep import Sweep, Unread, sweep
+from bulkstart.sweep import Sweep, Unread, count_running, sweep
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
@@ -222,7 +222,7 @@ class Job(Work):
                 settle,
                 halts=halts,
                 lanes=Lanes(options.per_document),
-                sweep=partial(self._count, line, met.throttle),
+                sweep=partial(count_running, self._portal, line.send, met.throttle),
                 attempts=self._resumed.attempts(begun.sheet) if self._resumed else None,
                 renewal=Renewal(partial(self._renew, line)) if self._portal.has_session else None,
             )
@@ -296,10 +296,6 @@ class Job(Work):
         if self._portal.dialect != "native":
             return None
         return Operating(self._now(), threshold=DOCUMENTED_OPERATING if self._options.polite else None)
-
-    async def _count(self, line: Line, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
-        found = await sweep(self._portal, line.send, throttle)
-        return None if isinstance(found, Unread) else found.by_document()
 
     async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome], limits: Limits) -> None:
         """The canary, then the question about it, then the rest."""

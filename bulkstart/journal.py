@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -129,14 +129,17 @@ class Journal:
 
     # ------------------------------------------------------------------------------------------------- writing
 
-    def credit(self, run_id: str, found: Mapping[str, str]) -> set[str]:
+    def credit(self, run_id: str, found: Mapping[str, str], sent_at: Mapping[str, float | None] | None = None) -> set[str]:
         """Write down that doubts were found started (key → workflow id); returns the keys for which that could not be.
+
+        ``sent_at``: Unix times at which the requests left that they came of, by key.
 
         What was settled in the meantime, or is a living run's, stays as it is.
         """
         with self._transaction() as db:
             alive = Alive(self.path)
-            return {key for key, workflow_id in found.items() if not credit(db, run_id, key, workflow_id, alive)}
+            at = sent_at or {}
+            return {key for key, workflow_id in found.items() if not credit(db, run_id, key, workflow_id, alive, at.get(key))}
 
     def retell(self, run_id: str, exit_code: int, settled: Sequence[Outcome]) -> None:
         """Write what is told of a run's rows now, after ``reconcile``."""
@@ -172,13 +175,11 @@ class Journal:
     @contextmanager
     def claiming(self, run_id: str) -> Iterator[Claim]:
         """A transaction in which a new run looks once more and takes its rows; nobody else can between."""
-        with self._transaction() as db:
+        with self._transaction() as db, ExitStack() as undo:
             self._locks[run_id] = RunLock(self.path, run_id)
-            try:
-                yield Claim(db, self.path, run_id)
-            except BaseException:
-                self.release(run_id)
-                raise
+            undo.callback(self.release, run_id)
+            yield Claim(db, self.path, run_id)
+            undo.pop_all()
 
     def record(self, run_id: str, notes: Sequence[Note], settled: Sequence[Outcome] = ()) -> set[str]:
         """Write events and outcomes in one commit.

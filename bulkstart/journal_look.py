@@ -90,7 +90,7 @@ class Look:
             sent_at = datetime.fromisoformat(at).timestamp() if at else None
             yield Held(
                 key, portal, template_id, entity_type, entity_id, "", State.STARTED, run_id, live=False, workflow_id=workflow_id,
-                error_code="", error_message="as a sheet said", sent_at=sent_at,
+                error_code="", error_message="as a sheet said", sent_at=sent_at, by_word=True,
             )  # fmt: skip
 
     def _held(self, clause: str, arguments: tuple[str, ...]) -> Iterator[Held]:

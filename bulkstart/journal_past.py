@@ -11,7 +11,8 @@ from typing import Any
 from bulkstart.evidence import Doubtful, Sent
 from bulkstart.journal_look import Alive
 from bulkstart.journal_view import Before
-from bulkstart.model import Outcome, StartRequest, Status
+from bulkstart.model import Outcome, StartRequest
+from bulkstart.result_columns import Status
 from bulkstart.states import Event
 
 NEVER_LEFT = frozenset({"CONNECT_FAILED", "CONNECT_TIMEOUT", "PROXY_REFUSED", "TLS_CERTIFICATE", "REQUEST_NOT_BUILT"})

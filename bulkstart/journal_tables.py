@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from bulkstart.errors import JournalError
@@ -82,14 +82,12 @@ def told(path: Path) -> Iterator[None]:
 
 def open_database(path: Path) -> sqlite3.Connection:
     """Open the journal, making it where it is not there. Raises ``JournalError``."""
-    with told(path):
+    with told(path), ExitStack() as undo:
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-        try:
-            _prepare(db, path)
-        except BaseException:
-            db.close()
-            raise
+        undo.callback(db.close)
+        _prepare(db, path)
+        undo.pop_all()
     return db
 
 

@@ -29,6 +29,8 @@ class Held:
     """A dead run left it on the wire, and nobody has written that down yet."""
     doubted: bool = False
     """An attempt of it ended in doubt once."""
+    by_word: bool = False
+    """Only a fed-back sheet said that it was started: the journal has no start of it."""
 
     @property
     def open(self) -> bool:

@@ -63,10 +63,10 @@ def _log(db: sqlite3.Connection, run_id: str, note: Note) -> None:
     )
 
 
-def credit(db: sqlite3.Connection, run_id: str, key: str, workflow_id: str, alive: Alive) -> bool:
+def credit(db: sqlite3.Connection, run_id: str, key: str, workflow_id: str, alive: Alive, sent_at: float | None = None) -> bool:
     """Write down that a doubt was found started; false where it was settled in the meantime, or is a living run's."""
     owner, stored, doubted = db.execute("SELECT run_id, state, doubted FROM starts WHERE key=?", (key,)).fetchone()
-    state, note = State(stored), Note(key, Event.START, workflow_id, error_message=MATCHED)
+    state, note = State(stored), Note(key, Event.START, workflow_id, error_message=MATCHED, sent_at=sent_at)
     if _is_taken(db, note) or (state is not State.IN_DOUBT and alive[owner]):
         return False
     if state is State.SENDING:

@@ -125,11 +125,23 @@ async def meeting(portal: Portal, line: Line, journal: Journal | None, options: 
     if met.identity is not None and met.stop is None:
         if journal and not options.dry_run and portal.fixed_identity() is None:
             journal.remember_portal(base, credential, met.identity)
-        met = with_templates(met, *await list_templates(portal, ask, throttle))
+        found, why = await list_templates(portal, ask, throttle)
+        met = _with_kept(met, with_templates(met, found, why), journal, why)
     identity = met.identity
-    if journal and not options.dry_run and identity is not None:
+    if journal and identity is not None:
         if met.stop is not None:  # nothing will be sent: the last list tells which rows the journal knows
             met = replace(met, templates=met.templates or journal.kept_templates(identity))
-        elif met.templates and met.templates != journal.kept_templates(identity):
+        elif not options.dry_run and met.templates and met.templates != journal.kept_templates(identity):
             journal.keep_templates(identity, met.templates)
     return Meeting(met, limits, throttle)
+
+
+def _with_kept(before: Met, met: Met, journal: Journal | None, why: str) -> Met:
+    """Where the portal gives no list this time, that of an earlier run: else columns would mean less, and rows would be others."""
+    kept = (
+        journal.kept_templates(met.identity) if journal and met.identity and met.templates is None and met.stop is None else None
+    )
+    if kept is None:
+        return met
+    note = f"the portal gives no template list this time ({why}): going on with its templates as an earlier run found them"
+    return replace(met, templates=kept, notes=(*before.notes, note))

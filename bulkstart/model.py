@@ -9,49 +9,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, TypeAlias, cast
+
+from bulkstart.result_columns import Previous, Status
 
 ENTITY_TYPES = ("deal", "lead", "contact", "company")
 """The entity types that the Vibecode gateway can start a workflow on (VSTART, bitrix24-api 1.2)."""
 
-RESULT_COLUMNS = ("startStatus", "workflowId", "errorCode", "errorMessage", "attempts", "startedAt")
-"""The six columns that follow the analyst's own ones in a results sheet, in this order."""
-
-
-def result_places(names: Sequence[str]) -> dict[str, int] | None:
-    """Where the six result columns stand: the last six that follow each other, else each where it is the only one of its name.
-
-    ``None`` where not all six are there, or where one of several cannot be told from an analyst's own column.
-    """
-    named = [name.strip() for name in names]
-    six = len(RESULT_COLUMNS)
-    for place in range(len(named) - six, -1, -1):
-        if tuple(named[place : place + six]) == RESULT_COLUMNS:
-            return {name: place + offset for offset, name in enumerate(RESULT_COLUMNS)}
-    if all(named.count(name) == 1 for name in RESULT_COLUMNS):
-        return {name: named.index(name) for name in RESULT_COLUMNS}
-    return None
-
-
-SANDBOX_MARK = "sandbox: nothing started on a real portal"
-"""Stands in ``errorMessage`` of every row of a sandbox run, so that its results are never taken for real ones."""
-
 Json: TypeAlias = Any
-
-
-class Status(StrEnum):
-    """What became of a row; the values of the column ``startStatus``."""
-
-    STARTED = "started"
-    ALREADY_STARTED = "already_started"
-    PLANNED = "planned"
-    INVALID = "invalid"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-    GAVE_UP = "gave_up"
-    IN_DOUBT = "in_doubt"
-    NOT_ATTEMPTED = "not_attempted"
 
 
 # ---------------------------------------------------------------------------------------------------- the sheet
@@ -111,36 +76,6 @@ class Problem:
     column: str | None
     code: str
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Previous:
-    """What the six result columns of a fed-back sheet say about a row; all text, stripped, ``""`` where blank."""
-
-    status: str
-    workflow_id: str
-    error_code: str
-    error_message: str
-    started_at: str
-
-    @property
-    def from_sandbox(self) -> bool:
-        """Whether a sandbox run wrote it: the mark stands alone or at the end, where no server's text can stand."""
-        return self.error_message == SANDBOX_MARK or self.error_message.endswith(f"; {SANDBOX_MARK}")
-
-    @property
-    def says(self) -> str:
-        """What it says of a start: ``started``, ``in_doubt``, ``nothing``, or ``odd`` where that cannot be told."""
-        status = "_".join(self.status.casefold().replace("-", " ").split())
-        if self.error_code == "foreign-result":
-            return "odd"
-        if self.workflow_id:
-            return "started" if status in ("", Status.STARTED, Status.ALREADY_STARTED) else "odd"
-        if status == Status.IN_DOUBT:
-            return "in_doubt"
-        if status in (Status.STARTED, Status.ALREADY_STARTED) or (not status and (self.error_code or self.error_message)):
-            return "odd"
-        return "nothing" if not status or status in list(Status) else "odd"
 
 
 @dataclass(frozen=True, slots=True)

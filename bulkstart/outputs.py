@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.errors import BulkstartError, UsageError
-from bulkstart.model import SANDBOX_MARK, Status, result_places
+from bulkstart.result_columns import SANDBOX_MARK, Status, result_places
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from bulkstart.journal_view import Held, View
-from bulkstart.model import Outcome, Previous, Problem, Row, StartRequest, Status
+from bulkstart.model import Outcome, Problem, Row, StartRequest
+from bulkstart.result_columns import Previous, Status
 from bulkstart.states import State
 
 

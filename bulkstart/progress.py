@@ -7,7 +7,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Never, TextIO
 
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
+from bulkstart.result_columns import Status
 from bulkstart.runner import Runner
 
 if TYPE_CHECKING:

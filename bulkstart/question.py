@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bulkstart.forecast import Forecast
-from bulkstart.model import Outcome, Status, Template
+from bulkstart.model import Outcome, Template
 from bulkstart.plan import Plan, Ready, lanes, when
+from bulkstart.result_columns import Status
 
 _SHOWN = 20
 

@@ -14,10 +14,10 @@ from bulkstart.evidence import Doubtful, Found, weigh
 from bulkstart.forecast import forecast
 from bulkstart.journal import Journal
 from bulkstart.meeting import Meeting, journal_of, line_to
-from bulkstart.model import Status
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Status
 from bulkstart.results import frame_of
 from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
@@ -70,6 +70,8 @@ class Reconcile(Work):
             raise UsageError(f"run {past.run_id} went to {past.portal}, and these credentials are for {met.met.identity}")
         if past.live:
             raise UsageError(f"run {past.run_id} is running right now: reconcile it when it has ended")
+        for note in met.met.notes:
+            self._front.say(note)
         sheet = self._reader(met.met)
         if not sheet.from_journal and (found := unlike(past, met.met, sheet)):
             self._front.say(f"{found.why}: the rows are told as the journal has them of run {past.run_id}")
@@ -98,8 +100,11 @@ class Reconcile(Work):
             journal.doubts(self._resumed.past.run_id),
         )  # as they stand behind the list
         found = weigh(doubts, seen.running.values(), credited, late=self._portal.gateway.late)
+        sure = {key: one for key, one in found.items() if one.workflow_id}
         missed = journal.credit(
-            self._resumed.past.run_id, {key: one.workflow_id for key, one in found.items() if one.workflow_id}
+            self._resumed.past.run_id,
+            {key: one.workflow_id for key, one in sure.items()},
+            {key: one.sent_at for key, one in sure.items()},
         )
         return {key: one for key, one in found.items() if key not in missed}, None
 

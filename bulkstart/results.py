@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, StartRequest, Status, result_places
+from bulkstart.model import Outcome, Problem, Row, StartRequest
 from bulkstart.plan import Plan, odd_words
+from bulkstart.result_columns import RESULT_COLUMNS, SANDBOX_MARK, Status, result_places
 from bulkstart.retry import Stop
 
 if TYPE_CHECKING:

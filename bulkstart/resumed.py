@@ -12,9 +12,10 @@ from bulkstart.checks import Checked
 from bulkstart.columns import ColumnMap
 from bulkstart.journal_past import PastRow, PastRun
 from bulkstart.journal_view import Held, View
-from bulkstart.model import Outcome, Row, Status, Template
+from bulkstart.model import Outcome, Row, Template
 from bulkstart.plan import Plan, Ready
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Status
 from bulkstart.retry import Stop
 from bulkstart.stages import Sheet
 from bulkstart.states import State
@@ -121,10 +122,10 @@ class Resumed:
     def _known(self, outcome: Outcome, held: Held, past: PastRow, now: float) -> Outcome:
         """A row that the journal decides about: what this run started is ``started``, and a doubt says what is to be done."""
         attempts = past.outcome.attempts
-        if outcome.status is Status.ALREADY_STARTED and held.run_id == self.past.run_id:
+        if outcome.status is Status.ALREADY_STARTED and held.run_id == self.past.run_id and not held.by_word:
             return replace(outcome, status=Status.STARTED, error_message=held.error_message, attempts=max(1, attempts))
         if outcome.status is not Status.IN_DOUBT:
-            return replace(outcome, attempts=attempts) if outcome.status is Status.NOT_ATTEMPTED else outcome
+            return replace(outcome, attempts=attempts)
         seen = past.outcome.status is Status.IN_DOUBT and past.outcome.error_message
         message = past.outcome.error_message.partition(_WAITING)[0] if seen else outcome.error_message
         if self.release and (left := self.waits(held, now)) > 0:

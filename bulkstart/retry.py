@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from bulkstart import oauth
 from bulkstart.gateways.codes import EXPIRED_TOKEN
-from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Status, Verdict
+from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Verdict
+from bulkstart.result_columns import Status
 from bulkstart.states import Event
 
 MAX_UNSENT = 5

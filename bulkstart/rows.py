@@ -6,7 +6,8 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from bulkstart.cells import CellError, is_blank
-from bulkstart.model import RESULT_COLUMNS, Column, Previous, Row, SheetSource
+from bulkstart.model import Column, Row, SheetSource
+from bulkstart.result_columns import RESULT_COLUMNS, Previous
 from bulkstart.sheet_text import plain_text
 from bulkstart.values import text
 

@@ -13,11 +13,11 @@ from bulkstart.history import no_frame, take_up
 from bulkstart.journal import Journal
 from bulkstart.journal_past import PastRun
 from bulkstart.meeting import journal_file
-from bulkstart.model import Status
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.plan import Rules, make
 from bulkstart.portal import Portal
-from bulkstart.results import completed, counts, exit_code, frame_of, results_frame
+from bulkstart.result_columns import Status
+from bulkstart.results import completed, counts, exit_code, frame_of, invalid_outcomes, results_frame
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.retry import Stop
 
@@ -60,7 +60,12 @@ class Run:
         plan = make(sheet.checked.rows, sheet.checked.requests, sheet.keys, view, Rules(past.campaign, allow_changed=True))
         plan = resumed.narrowed(plan, sheet, view, time.time())
         outcomes = completed(
-            len(past.rows), plan, {}, resumed.left(plan), Stop("RUN_STOPPED", "the run ended before this row", 6), {}
+            len(past.rows),
+            plan,
+            invalid_outcomes(sheet.checked.rows, plan.problems),
+            resumed.left(plan),
+            Stop("RUN_STOPPED", "the run ended before this row", 6),
+            {},
         )
         frame = results_frame(frame_of([(row.label, row.request) for row in past.rows]), outcomes)
         frame.attrs |= {

@@ -11,23 +11,24 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from bulkstart.errors import JournalError
+from bulkstart.exchange import Exchange, Send, Tally
 from bulkstart.gate import Gate
 from bulkstart.gateways import Gateway
 from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal_view import Note
 from bulkstart.lanes import Document, Lane, Lanes
-from bulkstart.model import Answer, Busy, HttpCall, InDoubt, Lost, Outcome, Refused, Started, Status, Verdict
+from bulkstart.model import Busy, InDoubt, Outcome, Refused, Verdict
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import EXPIRED, Renewal
-from bulkstart.retry import Again, Final, Stop, decide, lost_verdict
+from bulkstart.result_columns import Status
+from bulkstart.retry import Again, Final, Stop, decide
 from bulkstart.states import Event
 
-Send = Callable[[HttpCall], Awaitable[Answer | Lost]]
 Settle = Callable[[Outcome], None]
 
 Sweep = Callable[[], Awaitable[Mapping[Document, int] | None]]
@@ -39,19 +40,6 @@ DOCUMENT_WAIT = 600.0
 LIMIT_TEXT = (
     "as many workflows run on this entity as --per-document allows, or the running list cannot be read; run the sheet again later"
 )
-OPERATION_TIME_LIMIT = "OPERATION_TIME_LIMIT"
-_WARNING_PAUSE = 10.0
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a run measured of itself: for the bar, the canary's report and the forecast. Seconds throughout."""
-
-    templates: set[int] = field(default_factory=set)
-    ids: dict[str, object] = field(default_factory=dict)
-    connected: int = 0
-    throttled: int = 0
-    warnings: list[str] = field(default_factory=list)
 
 
 class Runner:
@@ -64,15 +52,15 @@ class Runner:
     ) -> None:  # fmt: skip
         self.gate = gate
         self.tally = Tally()
+        self._wire = Exchange(gateway, send, gate, self.tally, chance)
         self.attempts: dict[int, int] = dict(attempts or {})
         self._sent: set[int] = set()
-        self._gateway, self._send, self._recorder, self._tell = gateway, send, recorder, settle
+        self._recorder, self._tell = recorder, settle
         self._halts, self._sweep, self._chance, self._renewal = halts, sweep, chance, renewal
         self._lanes = Lanes() if lanes is None else lanes
         self._sweeping = asyncio.Lock()
         self._swept, self._idle_since = -math.inf, math.inf
         self._gone: dict[int, Refused] = {}
-        self._warned = -math.inf
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
         self._asked_to_wait: dict[int, tuple[Ready, Busy]] = {}
@@ -237,70 +225,19 @@ class Runner:
         return await self._exchange(ready, ticket), sent_at
 
     async def _exchange(self, ready: Ready, ticket: int) -> Verdict:
-        began = self.gate.now()
         attempts = self.attempts.get(ready.position, 0)
         self.attempts[ready.position] = attempts + 1
         self._sent.add(ready.position)
         try:
-            answer = await self._send(self._gateway.start_call([ready.request]))
+            verdict, left = await self._wire.start(ready, ticket)
         except asyncio.CancelledError:
             text = "the run was ended while this start was on the wire; it may have started"
             self._left_over.append(Note(ready.key, Event.LOSE, error_code="ABANDONED", error_message=text))
             self._tell(ready.told(Outcome(ready.position, Status.IN_DOUBT, "", "ABANDONED", text, attempts + 1)))
             raise
-        now = self.gate.now()
-        if isinstance(answer, Lost):
-            verdict = lost_verdict(answer)
-            self.gate.throttle.answered(ticket, now, lost=True, jitter=self._chance())
-            self.gate.spent(ticket, now - began if answer.left else None)
-            if not answer.left:
-                self.attempts[ready.position] = attempts
-                self._sent.discard(ready.position)
-                self.gate.not_connected()
-                return verdict
-        else:
-            verdict = self._gateway.read_start([ready.request], answer)[0]
-            self._heard(answer, verdict, ticket, now)
-            self._spent(ready, answer, verdict, ticket, now - began)
-        self.gate.connected()
-        self.tally.connected += 1
-        return self._checked(ready, verdict, now - began)
-
-    def _heard(self, answer: Answer, verdict: Verdict, ticket: int, now: float) -> None:
-        """Tell the throttle what the answer says of the portal's limits."""
-        throttled = isinstance(verdict, Busy) and verdict.throttled
-        if self.gate.operating and isinstance(verdict, Busy) and verdict.code.upper() == OPERATION_TIME_LIMIT:
-            throttled = False  # it says nothing of the rate
-        after = verdict.after if isinstance(verdict, Busy) else None
-        hint = self._gateway.read_hint(answer, time.time())
-        lost = isinstance(verdict, InDoubt)
-        self.gate.throttle.answered(ticket, now, throttled=throttled, lost=lost, after=after, hint=hint, jitter=self._chance())
-        self.tally.throttled += throttled
-        if (warning := self._gateway.read_warning(answer)) and now - self._warned >= _WARNING_PAUSE:
-            self._warned = now
-            self.gate.throttle.slow_down(0.5, now)
-            self.tally.warnings.append(inert(warning))
-
-    def _spent(self, ready: Ready, answer: Answer, verdict: Verdict, ticket: int, seconds: float) -> None:
-        """Tell the gate what the start took of the method's operating time."""
-        if isinstance(verdict, Busy) and verdict.code.upper() == OPERATION_TIME_LIMIT:
-            self.gate.used_up(ticket)
-        else:
-            ran = isinstance(verdict, Started | InDoubt)
-            self.gate.spent(ticket, seconds if ran else None, self._gateway.read_times([ready.request], answer))
-
-    def _checked(self, ready: Ready, verdict: Verdict, seconds: float) -> Verdict:
-        """An id that another row of this run has already proves nothing for this one."""
-        if not isinstance(verdict, Started):
-            return verdict
-        if verdict.workflow_id in self.tally.ids:
-            other = self.tally.ids[verdict.workflow_id]
-            return InDoubt(
-                "BAD_ANSWER", f"the portal answered with the id that it gave to row {other} before; it may have started"
-            )
-        self.tally.ids[verdict.workflow_id] = ready.label
-        self.tally.templates.add(ready.request.template_id)
-        self.gate.succeeded(seconds)
+        if not left:
+            self.attempts[ready.position] = attempts
+            self._sent.discard(ready.position)
         return verdict
 
     async def _final(self, ready: Ready, verdict: Verdict, step: Final, sent_at: float) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.errors import SheetError
-from bulkstart.model import RESULT_COLUMNS, ErrorCell, SheetSource, UncalculatedCell
+from bulkstart.model import ErrorCell, SheetSource, UncalculatedCell
+from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet_bytes import format_of
 from bulkstart.sheet_csv import Dialect, detect, records
 from bulkstart.sheet_grid import Cells, Rows, column_index, header_text

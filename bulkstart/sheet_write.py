@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -25,7 +25,7 @@ def write_sheet(
 ) -> list[str]:
     """Write a results frame, and return sentences for people about what could not be kept or had to be changed.
 
-    ``results`` has the analyst's own columns, then the six of ``model.RESULT_COLUMNS``. The format follows the name (``.csv``,
+    ``results`` has the analyst's own columns, then the six of ``result_columns.RESULT_COLUMNS``. The format follows the name (``.csv``,
     ``.tsv``, ``.txt``; ``.xlsx``, ``.xlsm``). ``source`` is the file that the frame was read from: title rows, blank rows and
     columns stay in their places, a CSV file keeps its encoding, delimiter, quoting and line ends. Cells come from the frame.
 
@@ -66,17 +66,21 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
     except PermissionError as error:
         raise SheetError(f"the folder {folder} may not be written to; choose another with -o") from error
-    try:
+    with ExitStack() as undo:
+        undo.callback(_unlink, new)
         with os.fdopen(descriptor, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         new.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink()
-        raise
+        undo.pop_all()
     _sync_folder(folder)
+
+
+def _unlink(path: Path) -> None:
+    """Remove a half-written file; why it was left half-written matters more than that it cannot be removed."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from xml.sax.saxutils import quoteattr
 
 from bulkstart.errors import SheetError
-from bulkstart.model import Status
+from bulkstart.result_columns import Status
 from bulkstart.sheet_cell_xml import HEADER_STYLE, STYLES, CellWriter
 from bulkstart.sheet_grid import header_text, letter
 from bulkstart.sheet_layout import Layout, Table

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Iterable, Sequence
 
 from bulkstart import oauth
-from bulkstart.model import Outcome, Problem, Status
+from bulkstart.model import Outcome, Problem
+from bulkstart.result_columns import Status
 
 _ADVICE = {
     "CLAIMED_BY_RUN": "another run works on these rows: run the sheet again when it has ended",

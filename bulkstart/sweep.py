@@ -71,6 +71,12 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
     return Unread("LIST_TOO_LONG")  # what was not read would count as ended
 
 
+async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
+    """How many workflows run on each document; ``None`` where the list cannot be read."""
+    found = await sweep(portal, send, throttle)
+    return None if isinstance(found, Unread) else found.by_document()
+
+
 def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
     if isinstance(answer, Lost):
         denied = lost_verdict(answer)

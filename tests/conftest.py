@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ import pytest
 
 import bulkstart
 from bulkstart.cli import main
+from bulkstart.journal import Journal
 from bulkstart.simulator import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -317,6 +318,20 @@ class Desk:
     def results(self, said: Said) -> pd.DataFrame:
         """The results file that the run named."""
         return table(self.folder / said.json["results"])
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    """A journal of the test's own, open."""
+    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def other(journal: Journal) -> Iterator[Journal]:
+    """The same journal as another process has it open."""
+    with closing(Journal(journal.path)) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -9,13 +9,11 @@ import pandas as pd
 import pytest
 
 import bulkstart
-from bulkstart.api import checked, known_elsewhere, problem_entry
-from bulkstart.conduct import conduct
+from bulkstart.api import checked, problem_entry
 from bulkstart.errors import DeniedError, UsageError
-from bulkstart.job import Job
 from bulkstart.model import Problem
 from bulkstart.options import Options
-from tests.conftest import FAST, PLAIN, deals, starts
+from tests.conftest import PLAIN, deals, starts
 
 CHECKED = Options(template=713, entity_type="deal")
 
@@ -65,22 +63,3 @@ def test_results_are_never_written_over_their_source_however_it_is_spelled(tmp_p
     with pytest.raises(UsageError, match="source itself"):
         bulkstart.write_results(deals(1), tmp_path / "sub" / ".." / "deals.csv", source=sheet)
     assert sheet.read_text(encoding="utf-8") == "entityId\n1\n"
-
-
-def test_what_a_results_file_says_is_known_only_where_the_journal_has_all_of_it():
-    options = Options(template=713, canary=0, **FAST)
-    with bulkstart.sandbox({"templates": [PLAIN]}) as portal:
-        finished = conduct(Job(deals(2), portal, options))
-        known = known_elsewhere(finished, portal, options)
-        assert known(finished.results)
-        assert not known(finished.results.assign(workflowId=[finished.results["workflowId"][0], "w.strange"]))
-        doubted = finished.results.assign(startStatus="in_doubt", workflowId="")
-        assert known(doubted), "the journal holds both rows"
-        assert not known(doubted.assign(entityId=[1, 77])), "a doubt of a row that it does not hold"
-
-
-def test_without_a_journal_nothing_is_known_elsewhere():
-    options = Options(template=713, dry_run=True, **FAST)
-    with bulkstart.sandbox({"templates": [PLAIN]}) as portal:
-        finished = conduct(Job(deals(2), portal, options))
-        assert not known_elsewhere(finished, portal, options)(finished.results)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tests.benchmarks.chaos import play
-from tests.benchmarks.chaos_draw import draw, draw_kills
+from tests.benchmarks.chaos_draw import PAIRS, draw, draw_kills
 from tests.benchmarks.chaos_truth import Act, Table, Truth
 
-SCHEDULES = ("0", "3", "4", "5", "6", "7", "8", "9", "10", "12", "14", "15")
-KILLS = ("kill:1", "kill:2")
+SCHEDULES = ("3", "6", "8", "12", "22", "26", "30", "35", "40", "41", "52", "58")
+KILLS = ("kill:23", "kill:30")
 START = {"method": "POST", "on": "start", "templateId": 713, "entityType": "deal", "parameters": None, "rule": None}
 ONE, TWO = "6b0250000000a1.00000001", "6b0250000000a2.00000002"
 AT = "1970-01-01T00:16:40.050+00:00"  # the Unix time 1000.05
@@ -47,7 +47,7 @@ AGAIN = (Act("start", 1000.0, timeout=1.0), Act("again", 1010.0, timeout=1.0))
 @pytest.mark.parametrize("name", [*SCHEDULES, *KILLS])
 def test_nothing_is_started_twice_told_wrongly_or_lost(name):
     outcome = play(name)
-    assert outcome.figures.starts, "a case in which nothing starts shows nothing"
+    assert outcome.figures.acts, "a case in which nothing is done shows nothing"
     assert outcome.verdict.counts == (0, 0, 0, 0), outcome.verdict
 
 
@@ -86,6 +86,15 @@ def test_a_planted_false_row_is_caught(wrong):
     assert counts(TRUE, Table(0, 1001.0, [row(7, "started", ONE), wrong])) == (0, 1, 0)
 
 
+def test_of_two_runs_at_once_one_may_leave_a_row_to_the_other():
+    """The row that one run told ``not_attempted`` is told by the other; told by neither it is a false row."""
+    both = (Act("start+start", 1000.0, timeout=1.0, at_once=True),)
+    left = Table(0, 1001.0, [row(7, "not_attempted"), row(8, "not_attempted")])
+    assert counts(TRUE, TOLD, left, acts=both) == (0, 0, 0)
+    assert counts(TRUE, TOLD, left) == (0, 2, 1)
+    assert counts(TRUE, left, left, acts=both) == (0, 4, 2)
+
+
 def test_an_id_in_two_rows_and_a_start_that_no_row_means_are_caught():
     assert counts(TRUE, Table(0, 1001.0, [row(7, "started", ONE), row(8, "started", ONE)]))[1] >= 2
     assert counts([*TRUE, *request(3, 9, 1000.3, "6b0250000000a3.00000003")], TOLD) == (0, 1, 0)
@@ -114,3 +123,11 @@ def test_an_id_may_be_unknown_where_the_process_died_or_the_answer_came_late():
 def test_the_same_number_and_seed_draw_the_same_case():
     assert draw(17, 1) == draw(17, 1) != draw(17, 2)
     assert draw_kills(3, 1) == draw_kills(3, 1) != draw_kills(4, 1)
+
+
+def test_every_kind_of_act_is_drawn_and_no_other():
+    acts = [act for number in range(300) for act in draw(number, 1).acts]
+    assert {act["do"] for act in acts} == {"start", "fed_back", "dry", "resume", "release", "reconcile", *PAIRS}
+    assert {act.get("end", "") for act in acts} == {"", "drain", "abandon", "kill"}
+    kills = [act["when"] for number in range(100) for act in draw_kills(number, 1).acts]
+    assert set(kills) == {"time", "arrivals", "results", "written", "checkpoint"}

@@ -10,8 +10,9 @@ import pytest
 
 from bulkstart.checks import CheckOptions, check_frame
 from bulkstart.errors import UsageError
-from bulkstart.model import RESULT_COLUMNS, ErrorCell, Parameter, SheetSource, StartRequest, Template, UncalculatedCell
+from bulkstart.model import ErrorCell, Parameter, SheetSource, StartRequest, Template, UncalculatedCell
 from bulkstart.parameters import Formats
+from bulkstart.result_columns import RESULT_COLUMNS
 
 RESP = Parameter("resp", "Responsible", "user", required=True)
 KIND = Parameter("kind", "Kind", "select", options={"pdf": "PDF", "docx": "Word"}, required=True, default="pdf")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 from dataclasses import replace
 
 import pandas as pd
@@ -13,16 +12,16 @@ import pytest
 from bulkstart.checks import Checked
 from bulkstart.claiming import Claimant, LateProblemsError
 from bulkstart.columns import ColumnMap
-from bulkstart.ending import Begun
+from bulkstart.ending import Begun, ending
 from bulkstart.forecast import forecast
 from bulkstart.gateways.running import Running
-from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY, Note
 from bulkstart.locks import RunIsLiveError
-from bulkstart.model import Outcome, Previous, Problem, Row, SheetSource, Status, Template, row_key
+from bulkstart.model import Outcome, Problem, Row, SheetSource, Template, row_key
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
+from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.stages import Sheet, plan_sheet
 from bulkstart.states import Event, State
@@ -32,18 +31,6 @@ from tests.test_plan import ask
 
 GATE = Portal.vibecode(api_key="vibe_api_PLANTED", base_url="http://127.0.0.1:8018/v1")
 HERE = "127.0.0.1:8018"
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def other(journal):
-    with closing(Journal(journal.path)) as opened:
-        yield opened
 
 
 def key_of(request, campaign=""):
@@ -133,6 +120,13 @@ def test_the_run_keeps_how_it_was_read_and_meant(journal, tmp_path):
     }
     assert run.settings["modified"] == {"713": "yesterday"}, "of the templates that it uses"
     assert "PLANTED" not in json.dumps(run.settings)
+
+
+def test_what_a_row_means_is_kept_even_where_the_run_does_not_send_it(journal):
+    found, options = sheet(ask(1), ask(2, a="x"), None), Options(limit=1)
+    claim(journal, "run-1", begun(found, options), options)
+    assert [row.request for row in journal.run("run-1").rows] == [ask(1), ask(2, a="x"), None]
+    assert set(look(journal, found).held) == {key_of(ask(1))}, "what is not sent is nobody's"
 
 
 def test_what_is_known_before_the_first_send_is_written_down_at_once(journal):
@@ -302,6 +296,30 @@ def test_what_the_person_was_not_asked_about_is_not_sent(journal, other):
     assert positions(claim(journal, "run-1", at_first, resumed=later).plan) == [3]
     held = look(journal, found).held
     assert (held[key_of(ask(1))].state, held[key_of(ask(3))].run_id) == (State.IN_DOUBT, "run-2")
+
+
+def test_a_doubt_whose_settle_time_ended_behind_the_question_is_neither_sent_nor_told_as_anything_else(journal):
+    stopped(journal, ask(1), ask(2), ask(3))
+    at_first, waiting = goes_on(journal, sheet(ask(1), ask(2), ask(3)), release=True, settle=time.time() - 4)
+    assert positions(at_first.plan) == [2]
+    late = claim(journal, "run-1", at_first, resumed=Resumed(waiting.past, release=True))
+    assert positions(late.plan) == [2]
+    outcomes, _ = ending(late, Options(), None, {}, {})
+    assert (outcomes[0].status, outcomes[0].error_code) == (Status.IN_DOUBT, "READ_TIMEOUT")
+    assert (rows(journal)[0].status, rows(journal)[0].error_code) == (Status.IN_DOUBT, "READ_TIMEOUT")
+
+
+def test_who_was_asked_about_a_plain_row_was_not_asked_about_a_doubt(journal, other):
+    claim(journal, "run-1", begun(sheet(ask(1))))
+    journal.finish("run-1", 6, [Outcome(0, Status.NOT_ATTEMPTED, "", "DEADLINE", "m")])
+    at_first, resumed = goes_on(journal, sheet(ask(1)), release=True)
+    assert [(ready.position, ready.released) for ready in at_first.plan.ready] == [(0, False)]
+    claim(other, "run-2", begun(sheet(ask(1))))
+    note(other, "run-2", ask(1), Event.SEND, Event.LOSE, error_code="READ_TIMEOUT", error_message="no answer in time")
+    other.finish("run-2", 5, [])
+    late = claim(journal, "run-1", at_first, resumed=resumed)
+    assert positions(late.plan) == []
+    assert late.plan.outcomes[0].status is Status.IN_DOUBT
 
 
 def test_what_another_run_did_meanwhile_is_seen_by_a_run_that_goes_on_too(journal, other):

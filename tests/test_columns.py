@@ -4,7 +4,8 @@ import pytest
 
 from bulkstart.columns import match, recognise
 from bulkstart.errors import UsageError
-from bulkstart.model import RESULT_COLUMNS, Column, Parameter
+from bulkstart.model import Column, Parameter
+from bulkstart.result_columns import RESULT_COLUMNS
 
 DEFINED = [(Parameter("resp", "Ответственный", "user"), Parameter("note", "Note"), Parameter("Kind", "Вид документа"))]
 

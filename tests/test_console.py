@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkstart.console import Console, plain
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
+from bulkstart.result_columns import Status
 from bulkstart.secret import Secret
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, ending, finished
 from bulkstart.forecast import forecast
 from bulkstart.journal_view import EMPTY
-from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Status, Template
+from bulkstart.model import Outcome, Template
 from bulkstart.options import Options
 from bulkstart.preflight import Met
+from bulkstart.result_columns import RESULT_COLUMNS, SANDBOX_MARK, Status
 from bulkstart.retry import Stop
 from bulkstart.stages import check_sheet, plan_sheet, problems_of
 from bulkstart.throttle import Limits

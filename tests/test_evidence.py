@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -125,13 +126,19 @@ def test_a_workflow_that_a_start_has_already_is_nobodys_else():
     assert credited(doubt(), [runs("w.1"), runs("w.2")], {"w.2"}) == {"k1": "w.1"}
 
 
-@pytest.mark.parametrize("sends", [(sent(before=None),), (sent(before=None), sent(SENT + 300, before=None)), ()])
-def test_where_nobody_knows_what_ran_before_nothing_is_credited_and_that_is_said(sends):
-    known = Doubtful("k1", 713, DEAL, sends)
+UNPROVABLE = {
+    "nobody here knows when it was sent": (),
+    "what ran before it was sent is not known": (sent(before=None), sent(SENT + 300, before=None)),
+    "the portal does not tell its time": (sent(before=None), sent(SENT + 300, ahead=None)),
+}
+
+
+@pytest.mark.parametrize("why", UNPROVABLE)
+def test_where_too_little_is_known_nothing_is_credited_and_that_is_said(why):
     for running in ([], [runs()], [runs(), runs("w.2")]):
-        one = found(known, running)["k1"]
+        one = found(Doubtful("k1", 713, DEAL, UNPROVABLE[why]), running)["k1"]
         assert (one.workflow_id, one.suspected_duplicate) == ("", False)
-        assert one.why.startswith("what ran before it was sent is not known")
+        assert one.why.startswith(f"{why}, so that no running workflow can be told to be its own")
         assert one.why.endswith("open deal 5141 and look")
 
 
@@ -183,6 +190,17 @@ def test_a_doubt_without_a_baseline_contends_all_the_same():
     assert credited([doubt(), doubt(sent(SENT - 1000, before=None), key="k2")], [runs()]) == {"k1": "w.1", "k2": ""}
 
 
+def test_a_doubt_of_which_nobody_knows_when_it_was_sent_contends_for_whatever_runs_on_its_document():
+    brought = Doubtful("k2", 713, DEAL, (), ours=False)
+    timeless = doubt(sent(SENT - 86400, ahead=None), key="k2", ours=False)
+    for other in (brought, timeless):
+        one = found([doubt(), other], [runs()])["k1"]
+        assert (one.workflow_id, one.candidates) == ("", ("w.1",))
+        assert credited([doubt(), replace(other, template_id=714)], [runs()]) == {"k1": "w.1"}
+    before = doubt(sent(SENT - 86400, ahead=None, before=["w.1"]), key="k2", ours=False)
+    assert credited([doubt(), before], [runs()]) == {"k1": "w.1"}, "it ran before that one was sent"
+
+
 # ----------------------------------------------------------------------------------------------------------- releases
 
 
@@ -214,6 +232,21 @@ def test_of_two_sends_the_one_without_a_baseline_proves_nothing_but_may_be_the_o
     assert found(twice, [runs("w.1"), runs("w.2", SENT + 1000)])["k1"].suspected_duplicate
 
 
+@pytest.mark.parametrize(("began", "which"), [(-2, 0), (0, 0), (40, 0), (99, 1), (150, 1)])
+def test_a_credit_tells_the_moment_of_the_send_that_it_came_of_the_last_that_had_left_by_then(began, which):
+    sends = (sent(ahead=60.0), sent(SENT + 100, ahead=60.0))
+    assert found(doubt(*sends), [runs(began=SENT + 60 + began)])["k1"].sent_at == sends[which].at
+    assert found(doubt(sends[0]), [runs(began=SENT + 60)])["k1"].sent_at == SENT
+    assert found(doubt(*sends), [])["k1"].sent_at is None
+    close = doubt(sent(), sent(SENT + 4))
+    assert found(close, [runs(began=SENT + 1)])["k1"].sent_at == SENT, "the second one had not left by then, though it fits"
+
+
+def test_a_send_of_which_too_little_is_known_is_no_moment_of_a_credit():
+    sends = (sent(), sent(SENT + 10, before=None), sent(SENT + 20, before=["w.1"]))
+    assert found(doubt(*sends), [runs(began=SENT + 30)])["k1"].sent_at == SENT
+
+
 # -------------------------------------------------------------------------------------------------------- properties
 
 IDS = [f"w.{number}" for number in range(6)]
@@ -222,7 +255,10 @@ TICKS = st.integers(-8, 8).map(lambda tick: tick * 40.0)
 
 some_sends = st.lists(
     st.builds(
-        sent, TICKS.map(lambda tick: SENT + tick), st.sampled_from([0.0, 80.0, -80.0]), st.none() | st.sets(st.sampled_from(IDS))
+        sent,
+        TICKS.map(lambda tick: SENT + tick),
+        st.sampled_from([0.0, 80.0, -80.0, None]),
+        st.none() | st.sets(st.sampled_from(IDS)),
     ),
     max_size=2,
 )
@@ -254,14 +290,17 @@ def may_be(running, one, *, proven):
     """The rule in the words of the recipe (1.6), said a second time."""
     if running.document is None or (running.template_id, running.document) != (one.template_id, one.document):
         return False
+    if not one.sends:
+        return not proven
     began = datetime.fromisoformat(running.started)
-    return any(
-        began.timestamp() >= send.at + send.clock_offset - 5
-        and began.timestamp() <= send.at + send.clock_offset + LATE
-        and (running.workflow_id not in send.baseline if send.baseline is not None else not proven)
-        for send in one.sends
-        if began.tzinfo is not None
-    )
+    for send in one.sends if began.tzinfo is not None else ():
+        if send.clock_offset is None:
+            within = not proven
+        else:
+            within = send.at + send.clock_offset - 5 <= began.timestamp() <= send.at + send.clock_offset + LATE
+        if within and (running.workflow_id not in send.baseline if send.baseline is not None else not proven):
+            return True
+    return False
 
 
 @settings(max_examples=400, deadline=None)
@@ -277,7 +316,7 @@ def test_a_credit_is_the_only_workflow_that_fits_the_only_doubt_that_it_fits(dou
     assert max(claimed.values(), default=0) <= 1, "an id is credited to two rows"
     for key, one in told.items():
         fitting = [identity for identity, workflow in free.items() if may_be(workflow, by_key[key], proven=False)]
-        known = any(send.baseline is not None for send in by_key[key].sends)
+        known = any(send.baseline is not None and send.clock_offset is not None for send in by_key[key].sends)
         if one.workflow_id:
             assert one.why == ""
             assert fitting == [one.workflow_id], "another one fits as well, or this one does not"
@@ -296,3 +335,10 @@ def test_what_has_been_credited_once_is_not_credited_again_when_the_list_is_aske
     first = {key: one.workflow_id for key, one in found(doubts, running).items() if one.workflow_id}
     left = [one for one in doubts if one.key not in first]
     assert not set(first.values()) & set(credited(left, running, set(first.values())).values())
+
+
+def test_a_credit_tells_the_send_that_it_came_of():
+    """A doubt that was sent twice: the workflow began behind the second, or between the two."""
+    twice = doubt(sent(SENT), sent(SENT + 60))
+    assert found(twice, [runs(began=SENT + 61)])["k1"].sent_at == SENT + 60
+    assert found(twice, [runs(began=SENT + 1)])["k1"].sent_at == SENT

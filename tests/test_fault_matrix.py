@@ -151,7 +151,7 @@ def good(row: Mapping[Any, Any], ledger: list[Json]) -> None:
 
 def start(scenario: Json, frame: pd.DataFrame | None = None, **options: Any) -> tuple[pd.DataFrame, list[Json]]:
     """A run of five deals (or ``frame``), one after the other, against a sandbox portal; its results and the truth."""
-    chosen: dict[str, Any] = {"template": 713, "max_unknown": 1, "canary": 0, "timeout": 0.5, **FAST, **OFF, **options}
+    chosen: dict[str, Any] = {"template": 713, "max_unknown": 1, "canary": 0, "timeout": 1.5, **FAST, **OFF, **options}
     with bulkstart.sandbox({"templates": [{**PLAIN, "parameters": MARK}], **scenario}) as portal:
         results = bulkstart.start(deals(5) if frame is None else frame, portal=portal, **chosen)
         ledger = portal.ledger()
@@ -194,8 +194,8 @@ NO_SUCCESS: list[tuple[int, Any]] = [
 
 ROWS = [
     doubt("4.2 read timeout", "hang", "READ_TIMEOUT"),
-    doubt("4.2 read timeout", "a body that drips", "READ_TIMEOUT", {"kind": "slow_loris", "seconds": 3}),
-    doubt("4.4 client read timeout", "late", "READ_TIMEOUT", {"kind": "delay", "seconds": 1.0}),
+    doubt("4.2 read timeout", "a body that drips", "READ_TIMEOUT", {"kind": "slow_loris", "seconds": 5}),
+    doubt("4.4 client read timeout", "late", "READ_TIMEOUT", {"kind": "delay", "seconds": 2.5}),
     *(doubt("4.2 reset", kind, "CONNECTION_RESET") for kind in ("close", "reset_after_reading")),
     doubt("4.2 reset", "reset_before_reading", "CONNECTION_RESET", committed=NEVER),
     *(doubt("4.2 garbled", kind, "BAD_ANSWER") for kind in ("close_mid_body", "close_after_headers", "garbage", "bad_gzip")),
@@ -566,7 +566,7 @@ FRONTS = [
 def through(front: Front, base_url: str, sandbox: Sandbox, frame: pd.DataFrame, **options: Any) -> pd.DataFrame:
     """A run against what stands at ``base_url`` before ``sandbox``; every request that left is one that arrived at the front."""
     portal = bulkstart.Portal.vibecode(api_key=sandbox.api_key, base_url=base_url)
-    chosen: dict[str, Any] = {"template": 713, "max_unknown": 1, "canary": 0, "timeout": 0.5, **FAST, **OFF, **options}
+    chosen: dict[str, Any] = {"template": 713, "max_unknown": 1, "canary": 0, "timeout": 1.5, **FAST, **OFF, **options}
     try:
         results = bulkstart.start(frame, portal=portal, **chosen)
     finally:
@@ -677,7 +677,7 @@ def test_a_portal_that_takes_no_calls_for_a_while_costs_no_row_and_no_attempt():
     with Sandbox({"templates": [PLAIN]}) as sandbox:
         front = Front(sandbox)
         with Deaf(front, DEAF.met) as deaf:
-            results = through(front, deaf.url, sandbox, deals(5), timeout=0.3)
+            results = through(front, deaf.url, sandbox, deals(5), timeout=1.0)
             assert deaf.slept
         told(DEAF, results, sandbox.ledger(), committed=True)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bulkstart.halts import WINDOW, Halts
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
+from bulkstart.result_columns import Status
 
 OFF = {"doubts": 0, "same": 0, "percent": 0.0}
 WORDS = {"s": Status.STARTED, "d": Status.IN_DOUBT, "r": Status.REFUSED, "g": Status.GAVE_UP}

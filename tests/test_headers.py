@@ -18,7 +18,8 @@ from bulkstart.headers import (
     result_columns,
     unmangled,
 )
-from bulkstart.model import RESULT_COLUMNS, Column
+from bulkstart.model import Column
+from bulkstart.result_columns import RESULT_COLUMNS
 
 
 def columns(*headers):

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulkstart.inert import inert
-from bulkstart.model import SANDBOX_MARK, Previous
+from bulkstart.result_columns import SANDBOX_MARK, Previous
 from bulkstart.secret import Secret
 
 HALF = "sandbox: nothing started on "

@@ -18,8 +18,9 @@ from bulkstart.errors import JournalError
 from bulkstart.journal import VERSION, Journal, new_run_id
 from bulkstart.journal_view import Note
 from bulkstart.locks import is_alive
-from bulkstart.model import Outcome, Row, StartRequest, Status, row_key
+from bulkstart.model import Outcome, Row, StartRequest, row_key
 from bulkstart.plan import Rules, make
+from bulkstart.result_columns import Status
 from bulkstart.states import Event, IllegalStepError, State
 
 PORTAL = "acme.bitrix24.ru"
@@ -74,19 +75,7 @@ def state_of(journal, request):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "folder" / "journal.sqlite"
-
-
-@pytest.fixture
-def journal(path):
-    with closing(Journal(path)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def other(journal):
-    with closing(Journal(journal.path)) as opened:
-        yield opened
+    return tmp_path / "journal.sqlite"
 
 
 # ------------------------------------------------------------------------------------------------------------ claims

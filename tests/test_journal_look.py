@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
-import pytest
-
-from bulkstart.journal import Journal
 from bulkstart.journal_look import Alive
 from bulkstart.journal_view import EMPTY
 from bulkstart.locks import RunLock
 from bulkstart.model import row_key
 from bulkstart.states import Event, State
 from tests.test_journal import PORTAL, ask, begin, key_of, look, told
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
 
 
 def start(journal, run, *requests, campaign=""):

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 
 import pytest
 
-from bulkstart.journal import Journal
 from bulkstart.journal_past import TO_RECONCILE, TO_RESUME
 from bulkstart.journal_view import Before, Note
-from bulkstart.model import Outcome, Status, row_key
+from bulkstart.model import Outcome, row_key
+from bulkstart.result_columns import Status
 from bulkstart.states import Event
 from tests.test_journal import PORTAL, ask, begin, entry, key_of, look, told
 
 OTHER = "other.bitrix24.ru"
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
 
 
 def lose(journal, run, request, code="READ_TIMEOUT"):

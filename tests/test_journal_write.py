@@ -13,22 +13,11 @@ from bulkstart.evidence import MATCHED
 from bulkstart.journal import Journal
 from bulkstart.journal_view import Note
 from bulkstart.journal_write import who
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
+from bulkstart.result_columns import Status
 from bulkstart.states import Event, State
 from tests.test_journal import PORTAL, ask, begin, entry, key_of, look, positions, told
 from tests.test_journal_past import again, lose, open_elsewhere, start
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
-
-
-@pytest.fixture
-def other(journal):
-    with closing(Journal(journal.path)) as opened:
-        yield opened
 
 
 def held(journal, request=None):
@@ -187,6 +176,12 @@ def test_a_credit_is_a_start_by_evidence_and_says_so(journal):
     assert events(journal)[-1] == (Event.START, "run-1", ["w.1", "", MATCHED])
 
 
+def test_a_credit_keeps_the_moment_of_the_send_that_it_came_of(journal):
+    doubted(journal, "run-1", ask(1), ask(2))
+    assert journal.credit("run-1", {key_of(ask(number)): f"w.{number}" for number in (1, 2)}, {key_of(ask(1)): 3.0}) == set()
+    assert [held(journal, ask(number)).sent_at for number in (1, 2)] == [3.0, 5.0]
+
+
 def test_a_credit_by_another_runs_reconcile_leaves_the_row_to_its_owner(journal):
     doubted(journal)
     plan = begin(journal, "run-2", ask())
@@ -195,6 +190,27 @@ def test_a_credit_by_another_runs_reconcile_leaves_the_row_to_its_owner(journal)
     assert journal.credit("run-2", {key_of(ask()): "w.1"}) == set()
     assert held(journal).run_id == "run-1"
     assert events(journal)[-1][1] == "run-2", "who found it is told all the same"
+
+
+def test_what_a_living_process_of_the_same_run_has_released_and_sent_is_not_credited_either(journal, other):
+    doubted(journal)
+    again(other, "run-1", ask())
+    assert journal.credit("run-1", {key_of(ask()): "w.1"}) == {key_of(ask())}
+    told(other, "run-1", ask(), Event.SEND)
+    assert journal.credit("run-1", {key_of(ask()): "w.1"}) == {key_of(ask())}
+    assert told(other, "run-1", ask(), Event.START, workflow_id="w.2") == set()
+    assert held(journal).workflow_id == "w.2"
+
+
+def test_an_answer_that_comes_behind_a_credit_is_written_down_and_the_first_id_counts(journal):
+    begin(journal, "run-1", ask())
+    told(journal, "run-1", ask(), Event.SEND)
+    with closing(Journal(journal.path)) as elsewhere:
+        journal.release("run-1")  # its process is taken for dead, and answers all the same
+        assert elsewhere.credit("run-1", {key_of(ask()): "w.1"}) == set()
+    assert told(journal, "run-1", ask(), Event.START, workflow_id="w.2") == {key_of(ask())}
+    assert (held(journal).state, held(journal).workflow_id) == (State.STARTED, "w.1")
+    assert events(journal)[-1] == (Event.START, "run-1", ["w.2", "", ""])
 
 
 @pytest.mark.parametrize("last", [Event.START, Event.REFUSE, Event.DEFER, None], ids=str)

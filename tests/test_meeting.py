@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,12 +53,6 @@ class Line:
     @property
     def paths(self):
         return [path for _, path, _ in self.asked]
-
-
-@pytest.fixture
-def journal(tmp_path):
-    with closing(Journal(tmp_path / "journal.sqlite")) as opened:
-        yield opened
 
 
 def met(line, journal=None, portal=GATEWAY, **options):

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from bulkstart.errors import UsageError
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
 from bulkstart.outputs import check_folder, numbered, replaceable, wanted_path, write_beside
+from bulkstart.result_columns import Status
 from bulkstart.results import results_frame
 
 FRAME = pd.DataFrame({"entityId": [5141]})

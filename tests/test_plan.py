@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkstart.journal_view import EMPTY, Held, View
-from bulkstart.model import SANDBOX_MARK, Outcome, Previous, Row, StartRequest, Status, row_key
+from bulkstart.model import Outcome, Row, StartRequest, row_key
 from bulkstart.plan import Rules, lanes, make, when
+from bulkstart.result_columns import SANDBOX_MARK, Previous, Status
 from bulkstart.states import State
 
 PORTAL = "acme.bitrix24.ru"

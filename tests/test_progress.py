@@ -11,9 +11,10 @@ import pytest
 from bulkstart.gate import Gate
 from bulkstart.gateways.vibecode import Vibecode
 from bulkstart.halts import Halts
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
 from bulkstart.progress import Bar
 from bulkstart.recorder import Recorder
+from bulkstart.result_columns import Status
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.throttle import Limits, Throttle

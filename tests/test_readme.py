@@ -24,7 +24,7 @@ import pytest
 
 import bulkstart
 from bulkstart.arguments import COMMANDS, parser_of
-from bulkstart.model import RESULT_COLUMNS, Status
+from bulkstart.result_columns import RESULT_COLUMNS, Status
 from bulkstart.settings import read_env_file
 from bulkstart.simulator import Sandbox
 from tests.conftest import ROOT, private

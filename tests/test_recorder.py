@@ -10,8 +10,9 @@ import pytest
 
 from bulkstart.errors import JournalError
 from bulkstart.journal_view import Note
-from bulkstart.model import Outcome, Status
+from bulkstart.model import Outcome
 from bulkstart.recorder import Recorder
+from bulkstart.result_columns import Status
 from bulkstart.states import Event
 
 

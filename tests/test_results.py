@@ -8,8 +8,9 @@ import json
 import pandas as pd
 import pytest
 
-from bulkstart.model import RESULT_COLUMNS, SANDBOX_MARK, Outcome, Problem, Row, Status
+from bulkstart.model import Outcome, Problem, Row
 from bulkstart.plan import Plan
+from bulkstart.result_columns import RESULT_COLUMNS, SANDBOX_MARK, Status
 from bulkstart.results import completed, counts, exit_code, invalid_outcomes, own_columns, results_frame
 from bulkstart.retry import Stop
 

@@ -10,8 +10,9 @@ import pytest
 from bulkstart.checks import Checked
 from bulkstart.columns import ColumnMap
 from bulkstart.journal_past import PastRow, PastRun
-from bulkstart.model import Outcome, Previous, Row, Status, row_key
+from bulkstart.model import Outcome, Row, row_key
 from bulkstart.plan import Ready, Rules, make
+from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.stages import Sheet
 from bulkstart.states import State

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from bulkstart import oauth
 from bulkstart.gateways.codes import EXPIRED_TOKEN
-from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Status
+from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started
+from bulkstart.result_columns import Status
 from bulkstart.retry import LONGEST_DELAY, MAX_UNSENT, Again, Final, Stop, decide, lost_verdict
 from bulkstart.states import Event
 

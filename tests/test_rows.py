@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from bulkstart.columns import match
-from bulkstart.model import Column, Previous, SheetSource
+from bulkstart.model import Column, SheetSource
+from bulkstart.result_columns import Previous
 from bulkstart.rows import columns_of, letter, letter_index, read_rows
 
 

@@ -15,9 +15,10 @@ from bulkstart.gate import Gate
 from bulkstart.gateways.vibecode import Vibecode
 from bulkstart.halts import Halts
 from bulkstart.lanes import Lanes
-from bulkstart.model import Answer, Lost, StartRequest, Status
+from bulkstart.model import Answer, Lost, StartRequest
 from bulkstart.plan import Ready, lanes
 from bulkstart.recorder import Recorder
+from bulkstart.result_columns import Status
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.states import Event

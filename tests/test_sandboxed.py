@@ -9,7 +9,7 @@ import pytest
 
 import bulkstart
 from bulkstart.errors import UsageError
-from bulkstart.model import SANDBOX_MARK
+from bulkstart.result_columns import SANDBOX_MARK
 from bulkstart.simulator.reading import ScenarioError
 from tests.conftest import FAST, PLAIN, deals, starts
 

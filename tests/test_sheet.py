@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bulkstart.model import RESULT_COLUMNS, ErrorCell
+from bulkstart.model import ErrorCell
+from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet import read_sheet, write_sheet
 
 IDS = st.integers(1, 10**15 - 1)

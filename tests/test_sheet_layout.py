@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bulkstart.model import RESULT_COLUMNS, UncalculatedCell
+from bulkstart.model import UncalculatedCell
+from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet import read_sheet, write_sheet
 from bulkstart.sheet_layout import layout_of, table_of
 from tests.sheet_files import HEADER, workbook

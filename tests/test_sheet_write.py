@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bulkstart.errors import SheetError
-from bulkstart.model import RESULT_COLUMNS
+from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet_write import write_sheet
 
 

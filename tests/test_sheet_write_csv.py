@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bulkstart.model import RESULT_COLUMNS
+from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet import plain_text, read_sheet, write_sheet
 
 

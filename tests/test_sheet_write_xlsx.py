@@ -11,7 +11,7 @@ from openpyxl import Workbook
 from python_calamine import CalamineWorkbook
 
 from bulkstart.errors import SheetError
-from bulkstart.model import RESULT_COLUMNS, Status
+from bulkstart.result_columns import RESULT_COLUMNS, Status
 from bulkstart.sheet import read_sheet, write_sheet
 
 STATUSES = list(Status)

@@ -7,7 +7,8 @@ import shlex
 import pytest
 
 from bulkstart import oauth
-from bulkstart.model import Outcome, Problem, Status
+from bulkstart.model import Outcome, Problem
+from bulkstart.result_columns import Status
 from bulkstart.summary import next_step, problem_lines, summary
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pandas as pd
 import pytest
 
@@ -35,14 +37,14 @@ def taken(run_id, portal, *, resume, person=None):
 
 
 @pytest.mark.parametrize("resume", [True, False], ids=["resume", "reconcile"])
-def test_where_the_template_list_fails_the_rows_are_the_journal_s(tmp_path, resume):
+def test_where_the_template_list_fails_that_of_an_earlier_run_tells_what_the_rows_are(tmp_path, resume):
     lists = [{"on": "templates", "nth": [2, 3, 4, 5, 6, 7, 8, 9], "answer": "html_502"}]
     with living({"templates": [MARKED], "faults": FAULTS + lists}) as portal:
         run_id, _ = stopped(portal, tmp_path)
         finished = taken(run_id, portal, resume=resume, person=(person := Person()))
         found = list(finished.results["startStatus"])
         assert found == (["in_doubt", "started", "started"] if resume else ["started", "started", "not_attempted"])
-        assert any("as the journal has them" in said for said in person.said)
+        assert any("as an earlier run found them" in said for said in person.said)
         assert {entity: len(ids) for entity, ids in committed(portal).items()} == {1: 1, 2: 1} | ({3: 1} if resume else {})
 
 
@@ -141,3 +143,42 @@ def test_a_sheet_that_is_run_again_while_the_key_is_dead_still_tells_what_had_st
         again = start_sheet(portal, sheet)
         assert again.exit_code == 7
         assert list(again.results["startStatus"]) == ["in_doubt", "already_started", "not_attempted"]
+        dry = start_sheet(portal, sheet, dry_run=True)
+        assert (dry.exit_code, list(dry.results["startStatus"])) == (7, ["in_doubt", "already_started", "not_attempted"])
+
+
+def test_a_sheet_that_is_run_again_while_the_template_list_fails_is_the_same_sheet(tmp_path):
+    lists = [{"on": "templates", "nth": [2, 3, 4, 5, 6, 7, 8, 9], "answer": "html_502"}]
+    with living({"templates": [MARKED], "faults": FAULTS + lists}) as portal:
+        _, sheet = stopped(portal, tmp_path)
+        dry = start_sheet(portal, sheet, dry_run=True)
+        assert list(dry.results["startStatus"]) == ["in_doubt", "already_started", "planned"]
+        again = start_sheet(portal, sheet)
+        assert list(again.results["startStatus"]) == ["in_doubt", "already_started", "started"]
+
+
+def test_a_deadline_holds_although_rows_only_wait_for_room_on_their_document():
+    frame = pd.DataFrame({"entityId": [1, 1, 1], "param:mark": ["a", "b", "c"]})
+    with living({"templates": [{**MARKED, "life_seconds": None}]}) as portal:
+        found = start(portal, frame, per_document=1, deadline=0.5)
+        assert list(found["startStatus"]) == ["started", "not_attempted", "not_attempted"]
+        assert set(found["errorCode"]) == {"", "DEADLINE"}
+        assert found.attrs["exit_code"] == 6
+
+
+def test_a_doubt_that_nobody_was_asked_about_is_not_sent_again():
+    """Its settle time ends, or it becomes a doubt, between the question and the claim."""
+    with living({"faults": [{"nth": 1, **LOST}, {"nth": 2, "committed": False, "answer": "ERROR_LOOP_DETECTED"}]}) as portal:
+        first = start(portal, rows=2)
+        assert list(first["startStatus"]) == ["in_doubt", "not_attempted"]
+        found = take_up(first.attrs["run_id"], portal, {})
+
+        def thinks(_):
+            threading.Event().wait(1.5)
+
+        person = Person()
+        person.ask = lambda question, /: (person.asked.append(question), thinks(question), True)[-1]
+        finished = conduct(found.resuming(portal, person, release=True, settle=1.0))
+        assert len(person.asked) == 1, "only the plain row was asked about"
+        assert list(finished.results["startStatus"]) == ["in_doubt", "started"]
+        assert arrived(portal) == [1, 2, 2]

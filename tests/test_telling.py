@@ -13,7 +13,8 @@ import pytest
 
 from bulkstart.ending import Finished
 from bulkstart.forecast import Forecast
-from bulkstart.model import Outcome, Problem, Status
+from bulkstart.model import Outcome, Problem
+from bulkstart.result_columns import Status
 from bulkstart.retry import Stop
 from bulkstart.secret import Secret
 from bulkstart.telling import entries, print_json, print_object, program, show_problems, tell, tell_undone

@@ -45,6 +45,7 @@ class Task:
     frame: pd.DataFrame | None
     options: Mapping[str, Any]
     run: str = ""
+    settle: float = 0.0
 
     @property
     def campaign(self) -> str:
@@ -60,8 +61,8 @@ class Task:
             return bulkstart.start(self.frame, portal=self.portal, journal=self.journal, **self.options)
         run = bulkstart.Run(self.run, portal=self.portal, journal=self.journal)
         if self.do == "reconcile":
-            return run.reconcile(settle=0)
-        return run.resume(release_doubts=self.do == "release", settle=0, deadline=self.options["deadline"])
+            return run.reconcile(settle=self.settle)
+        return run.resume(release_doubts=self.do == "release", settle=self.settle, deadline=self.options["deadline"])
 
 
 def in_a_process(task: Task, trace: str) -> None:
@@ -133,7 +134,8 @@ class Story:
         runs = bulkstart.runs(self.journal)
         if do in OF_A_RUN and len(runs):
             run = runs.iloc[act["run"] % len(runs)]
-            return Task(do, self.address, self.journal, None, {**self.schedule.options, "campaign": run["campaign"]}, run["run"])
+            options = {**self.schedule.options, "campaign": run["campaign"]}
+            return Task(do, self.address, self.journal, None, options, run["run"], act["settle"])
         more = {"dry_run": True} if do == "dry" else {"campaign": act["campaign"]} if "campaign" in act else {}
         return Task(
             "start" if do in OF_A_RUN else do, self.address, self.journal, self._frame(do), {**self.schedule.options, **more}

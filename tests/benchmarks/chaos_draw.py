@@ -56,9 +56,8 @@ SWITCHES: dict[str, list[Any]] = {
     "modified_moves": [True],
 }
 """What the documents leave open: each switch now and then on another value than its first."""
-PAIRS = (
-    "start+start start+resume resume+resume resume+reconcile release+start release+release reconcile+reconcile start+reconcile"
-)
+PAIRS = """start+start start+resume resume+resume resume+reconcile release+start release+resume release+release reconcile+reconcile
+    start+reconcile""".split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,8 @@ def draw(number: int, seed: int) -> Schedule:
     chance = random.Random(f"{seed}:{number}")
     rows = _rows(chance)
     lanes = len({str(row["entityId"]) for row in rows}) < ROWS
-    options = {"template": 713, **FAST, "timeout": 0.6, "deadline": 1.5, "skip_invalid": True}
+    options = {**FAST, "timeout": 0.6, "deadline": 1.5, "skip_invalid": True}
+    options |= {} if any(row["templateId"] != 713 for row in rows) else {"template": 713}
     options |= {"max_unknown": chance.choice([1, 3, 10, 10]), "canary": chance.choice([0, 0, 3])}
     options["per_document"] = chance.choice([0, 0, 0, 0, 0, 2] if lanes else [0, 1, 2, 2])
     if chance.random() < 0.75:
@@ -183,7 +183,7 @@ def _rule(chance: random.Random) -> Json:
             rule["answer"] = "reset_before_reading"
         case "others":
             rule = {"on": chance.choice(["list", "list", "me", "templates"]), "nth": chance.randint(1, 4)}
-            rule["answer"] = chance.choice(["html_502", "hang", "truncated_json", "BITRIX_UNAVAILABLE", "garbage"])
+            rule["answer"] = chance.choice(["html_502", "hang", "truncated_json", "garbage", {"kind": "delay", "seconds": 0.5}])
     return rule
 
 
@@ -196,12 +196,12 @@ def _end(chance: random.Random) -> Json:
 def _act(chance: random.Random) -> Json:
     """A further act. Before it the sheet may have been sorted, and rows taken away or added."""
     sheet = chance.choices(("", "sorted", "fewer", "more"), (6, 2, 1, 1))[0]
-    act = {"sheet": sheet, "run": chance.randrange(3)}
+    act = {"sheet": sheet, "run": chance.randrange(3), "settle": chance.choice([0, 0, 0.4])}
     match chance.choices(("one", "two", "dry"), (10, 3, 1))[0]:
         case "dry":
             return {"do": "dry", **act}
         case "two":
-            return {"do": chance.choice(PAIRS.split()), **act}
+            return {"do": chance.choice(PAIRS), **act}
         case _:
             one = chance.choice(["start", "fed_back", "resume", "resume", "resume", "release", "reconcile", "reconcile"])
             again = {"campaign": "again"} if one == "start" and chance.random() < 0.1 else {}
