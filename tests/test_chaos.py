@@ -95,6 +95,23 @@ def test_of_two_runs_at_once_one_may_leave_a_row_to_the_other():
     assert counts(TRUE, left, left, acts=both) == (0, 4, 2)
 
 
+def test_what_the_gateway_itself_sent_twice_is_counted_and_only_where_it_cannot_be_told_apart():
+    """One request of deal 7, two workflows, one answer; a lost row of the same deal and template has the other one by the list."""
+    other = "6b0250000000a7.00000007"
+    retry = {**request(1, 7, 1000.1, other)[1], "cause": "gateway_retry"}
+    credit = row(7, "started", other) | {"param:mark": "b", "errorMessage": "matched by list, not by answer"}
+    acts = (Act("start", 1000.0, timeout=1.0),)
+
+    def judged(ledger: list[Line], row: Line) -> tuple[int, int]:
+        verdict = Truth(ledger, acts, [Table(0, 1001.0, [TOLD.rows[0], TOLD.rows[1], row])]).judge()
+        return len(verdict.false), len(verdict.twins)
+
+    assert judged([*TRUE, retry], credit) == (0, 1)
+    assert judged([*TRUE, {**retry, "cause": "start"}], credit)[0] > 0
+    assert judged([*TRUE, retry], credit | {"entityId": 9})[0] > 0
+    assert judged([*TRUE, retry], credit | {"errorMessage": ""})[0] > 0
+
+
 def test_an_id_in_two_rows_and_a_start_that_no_row_means_are_caught():
     assert counts(TRUE, Table(0, 1001.0, [row(7, "started", ONE), row(8, "started", ONE)]))[1] >= 2
     assert counts([*TRUE, *request(3, 9, 1000.3, "6b0250000000a3.00000003")], TOLD) == (0, 1, 0)

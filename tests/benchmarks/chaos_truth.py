@@ -62,12 +62,13 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the ledger says of a story; each entry is a sentence."""
+    """What the ledger says of a story; each entry is a sentence. ``twins``: ids that stand in a row for want of any difference."""
 
     duplicates: list[str] = field(default_factory=list)
     false: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    twins: set[str] = field(default_factory=set)
 
     @property
     def counts(self) -> tuple[int, int, int, int]:
@@ -110,6 +111,8 @@ class Truth:
         self._ids = {line["workflowId"]: line for line in starts(ledger, "commit")}
         for line in starts(ledger, "commit"):
             self._commits[self._key(line)].append(line)
+        self._sent_twice = {line["n"] for line in starts(ledger, "commit") if line["cause"] == "gateway_retry"}
+        self._twins: set[str] = set()
         for line in self._arrivals.values():
             if line.get("templateId"):  # else it was reset before its body was read
                 self._came[self._key(line)].append(line)
@@ -122,7 +125,7 @@ class Truth:
     def judge(self) -> Verdict:
         """Every fault there is."""
         false = [*(line for told in self.tables for line in self._false(told)), *self._hidden()]
-        return Verdict([*self._duplicates()], false, [*self._lost()])
+        return Verdict([*self._duplicates()], false, [*self._lost()], twins=self._twins)
 
     def _index(self, line: Json) -> int:
         """The act that sent the request of a line."""
@@ -177,6 +180,8 @@ class Truth:
         if workflow := text(row["workflowId"]):
             if found := [line for line in mine if line["workflowId"] == workflow]:
                 yield from self._of_moment(told, row, found[0])
+            elif self._twin(row, workflow):
+                self._twins.add(workflow)
             else:
                 yield f"this id is not its own, the ledger has it as {self._ids.get(workflow)}"
         elif (
@@ -186,6 +191,16 @@ class Truth:
             and meaning(row) not in accounted
         ):
             yield f"it was started: {[line['workflowId'] for line in mine]}"
+
+    def _twin(self, row: Mapping[Any, Any], workflow: str) -> bool:
+        """Whether the row has, by the list, one of two workflows that the gateway made of one request for the same document.
+
+        Nothing that a client can ask for tells it from the row's own (decision 0005), so it is counted apart.
+        """
+        line = self._ids.get(workflow)
+        if line is None or line["n"] not in self._sent_twice or MATCHED not in text(row["errorMessage"]):
+            return False
+        return json.loads(intent(line))[:3] == json.loads(meaning(row))[:3]
 
     def _of_moment(self, told: Table, row: Mapping[Any, Any], line: Json) -> Iterator[str]:
         """``startedAt`` is when the request left that was carried out: no other request of this row came between.
