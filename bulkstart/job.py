@@ -74,6 +74,7 @@ class Job(Work):
         super().__init__(portal, options, front)
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
         self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
+        self._batching = options.batching(portal.gateway.max_batch)
         self._runner: Runner | None = None
         self._unlike: Stop | None = None
 
@@ -126,7 +127,7 @@ class Job(Work):
         plan = plan_sheet(sheet, view, self._options, sandbox=sandbox, blocked=blocked)
         if self._resumed:
             plan = self._resumed.narrowed(plan, sheet, view, time.time(), self._options.limit)
-        cast = self._forecast(plan, met.limits)
+        cast = self._forecast(len(plan.ready), met.limits)
         used = {ready.request.template_id for ready in plan.ready}
         known = [template for template in met.met.templates or () if template.id in used]
         earlier = journal.templates_before(met.met.identity) if journal and met.met.identity and not past else {}
@@ -171,8 +172,10 @@ class Job(Work):
             return Stop(inert(denied.code), inert(denied.message), denied.exit_code)
         return INTERRUPTED if self._interrupted else None
 
-    def _forecast(self, plan: Plan, limits: Limits, seconds: float | None = None) -> Forecast:
-        return forecast(len(plan.ready), limits, seconds_per_start=seconds, in_flight=self._options.max_unknown)
+    def _forecast(self, rows: int, limits: Limits, durations: Sequence[float] = ()) -> Forecast:
+        batch = self._batching.planned(durations, limits.safe_rate)
+        mean = sum(durations) / len(durations) if durations else None
+        return forecast(rows, limits, seconds_per_start=mean, in_flight=self._options.max_unknown, batch=batch)
 
     def _questions(self, begun: Begun) -> Iterator[str]:
         """What the person is asked before the first send, one after the other."""
@@ -213,6 +216,7 @@ class Job(Work):
                 max_unknown=options.max_unknown,
                 deadline=self._now() + (options.deadline or math.inf),
                 operating=self._operating(),
+                batching=self._batching,
             )
             self._runner = runner = Runner(
                 self._portal.gateway,
@@ -306,8 +310,7 @@ class Job(Work):
             if runner.stop is None:
                 shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
                 durations = runner.gate.durations
-                mean = sum(durations) / len(durations) if durations else None
-                cast = forecast(len(rest), limits, seconds_per_start=mean, in_flight=self._options.max_unknown)
+                cast = self._forecast(len(rest), limits, durations)
                 if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
         else:

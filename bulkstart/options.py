@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, TypedDict
 
+from bulkstart.batching import Batching
 from bulkstart.errors import UsageError
 
 
@@ -107,21 +108,29 @@ class Options:
         self._check_batch()
 
     def _check_batch(self) -> None:
-        """``auto``, ``off`` and 1 say the same as long as there is no batch lane."""
-        if self.batch in ("auto", "off"):
-            return
-        digits = str(self.batch)
-        rows = int(digits) if digits.isascii() and digits.isdigit() and len(digits) < _LONGEST else 0
+        rows = self._batch_rows
         if not rows:
             raise UsageError(f"--batch must be auto, off or a whole number from 1, not {self.batch!r}")
-        if rows > self.max_unknown:
+        if self.batch != "auto" and rows > self.max_unknown:
             raise UsageError(
                 f"--batch {rows} is more than --max-unknown {self.max_unknown}, the rows that may be on the wire at once"
             )
-        if rows > 1:
-            raise UsageError(
-                f"--batch {rows}: this version sends one row a request (Vibecode has no batch for starts, native batches are not there yet); leave it out"
-            )
+
+    @property
+    def _batch_rows(self) -> int:
+        """Rows in a request at most; 0 where the option says nothing that makes sense."""
+        if self.batch in ("auto", "off"):
+            return self.max_unknown if self.batch == "auto" else 1
+        digits = str(self.batch)
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < _LONGEST else 0
+
+    def batching(self, most: int) -> Batching:
+        """How rows share requests on a portal that takes ``most`` of them in one. Raises ``UsageError`` where it takes fewer."""
+        rows, auto = self._batch_rows, self.batch == "auto"
+        if rows > most and not auto:
+            why = "the Vibecode gateway has no batch for starts; leave it out" if most == 1 else f"a portal takes {most} at most"
+            raise UsageError(f"--batch {rows}: {why}")
+        return Batching(min(rows, most), self.max_unknown, auto)
 
 
 _NUMBERS = (

@@ -88,6 +88,10 @@ class Vibecode:
         """Whether the answer asks for a new access token: never."""
         return False
 
+    def fits_batch(self, request: StartRequest, /) -> bool:  # noqa: ARG002  the gateway has no batch for starts (bitrix24-api.md 1.9)
+        """``False``: each start goes alone."""
+        return False
+
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall:
         """The request that starts one workflow. Source: VSTART."""
         (request,) = requests
