@@ -224,7 +224,7 @@ def _notes(
 ) -> Iterable[str]:
     for number in used:
         template = known.get(number)
-        if template is None and templates is not None:
+        if (template is None and templates is not None) or (template and not template.listed):
             yield (
                 f"template {number} does not stand in the portal's list, which may be incomplete: look at its id again"
                 " (automation rules are not templates and cannot be started)"

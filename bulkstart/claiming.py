@@ -36,12 +36,14 @@ class LateProblemsError(Exception):
         self.begun = begun
 
 
-def _as_asked(plan: Plan, asked: Plan) -> Plan:
+def _as_asked(plan: Plan, asked: Plan, attempts: Mapping[int, int]) -> Plan:
     """``plan`` without what the person was not asked about, or was asked about otherwise: a doubt is no plain row."""
     known = {(ready.position, ready.released) for ready in asked.ready}
     late = [ready for ready in plan.ready if (ready.position, ready.released) not in known]
-    text = "it could be sent only after you were asked: go on once more"
-    told = {ready.position: ready.told(Outcome(ready.position, Status.NOT_ATTEMPTED, "", "RUN_STOPPED", text)) for ready in late}
+    text, told = "it could be sent only after you were asked: go on once more", {}
+    for ready in late:
+        at = ready.position
+        told[at] = ready.told(Outcome(at, Status.NOT_ATTEMPTED, "", "RUN_STOPPED", text, attempts.get(at, 0)))
     return replace(plan, ready=tuple(ready for ready in plan.ready if ready not in late), outcomes={**plan.outcomes, **told})
 
 
@@ -67,7 +69,7 @@ class Claimant:
             plan = plan_sheet(sheet, view, self.options, sandbox=self.portal.is_sandbox)
             if self.resumed:
                 plan = self.resumed.narrowed(plan, sheet, view, time.time(), self.options.limit)
-                plan = _as_asked(plan, begun.plan)
+                plan = _as_asked(plan, begun.plan, self.resumed.attempts(sheet))
             plan = without(plan, begun.probed)
             begun = replace(begun, plan=plan, problems=problems_of(sheet, plan, self.options))
             if begun.problems and not self.options.skip_invalid:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bulkstart.journal import Journal
-from bulkstart.model import Answer, HttpCall, Lost
+from bulkstart.model import Answer, Denied, HttpCall, Lost
 from bulkstart.options import Options
 from bulkstart.portal import Login, Portal, is_loopback
 from bulkstart.preflight import QUESTION_SECONDS, Met, limits_of, list_templates, meet, with_templates
@@ -127,13 +127,32 @@ async def meeting(portal: Portal, line: Line, journal: Journal | None, options: 
             journal.remember_portal(base, credential, met.identity)
         found, why = await list_templates(portal, ask, throttle)
         met = _with_kept(met, with_templates(met, found, why), journal, why)
-    identity = met.identity
-    if journal and identity is not None:
-        if met.stop is not None:  # nothing will be sent: the last list tells which rows the journal knows
-            met = replace(met, templates=met.templates or journal.kept_templates(identity))
-        elif not options.dry_run and met.templates and met.templates != journal.kept_templates(identity):
-            journal.keep_templates(identity, met.templates)
+    if journal:
+        met, kept = _told_by(journal, met), journal.kept_templates(met.identity) if met.identity is not None else None
+        if met.identity is not None and met.stop is None and not options.dry_run and met.templates and met.templates != kept:
+            journal.keep_templates(met.identity, met.templates)
     return Meeting(met, limits, throttle)
+
+
+def unmet(portal: Portal, journal: Journal | None, options: Options, stop: Denied, now: float) -> Meeting:
+    """A portal that nobody waited for: nothing may be sent, for the reason in ``stop``, and the journal still tells the rows."""
+    remembered = journal.remembered_portal(portal.base_url, portal.digest(journal.salt)) if journal else None
+    met = Met(portal.fixed_identity() or remembered, stop=stop)
+    limits = limits_of(portal, met.me, options)
+    return Meeting(_told_by(journal, met) if journal else met, limits, Throttle(limits, now))
+
+
+def _told_by(journal: Journal, met: Met) -> Met:
+    """``met`` with templates that an earlier run found: where nothing will be sent, and what the portal lists no more.
+
+    Without them columns would mean less, so that a row would be another than the one that was started.
+    """
+    kept = journal.kept_templates(met.identity) if met.identity is not None else None
+    if not kept:
+        return met
+    listed = {template.id for template in met.templates or ()}
+    gone = tuple(replace(template, listed=False) for template in kept if template.id not in listed)
+    return replace(met, templates=kept if met.templates is None else (*met.templates, *gone))
 
 
 def _with_kept(before: Met, met: Met, journal: Journal | None, why: str) -> Met:

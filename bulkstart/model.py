@@ -113,7 +113,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A workflow template. ``parameters is None`` means that the portal gives no definitions, not that there are none."""
+    """A workflow template. ``parameters is None`` means that the portal gives no definitions, not that there are none.
+
+    ``listed``: whether it stood in the portal's list when that was last read; an earlier run saw it else.
+    """
 
     id: int
     name: str = ""
@@ -121,6 +124,7 @@ class Template:
     parameters: tuple[Parameter, ...] | None = None
     auto_execute: int = 0
     modified: str = ""
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

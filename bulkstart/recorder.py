@@ -29,6 +29,11 @@ class Recorder:
             self._flushing = asyncio.create_task(self._flush())
         return await asyncio.shield(waiter)
 
+    async def flushed(self) -> None:
+        """Everything that was recorded is on disk, or whoever recorded it has heard why not; nobody need wait for it any more."""
+        while self._flushing is not None:
+            await self._flushing
+
     async def _flush(self) -> None:
         try:
             while self._pending:

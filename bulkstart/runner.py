@@ -88,6 +88,7 @@ class Runner:
         self._workers = [asyncio.create_task(self._work()) for _ in range(min(self.gate.max_unknown, len(self._lanes)))]
         if self._workers:
             await asyncio.wait(self._workers)
+        await self._recorder.flushed()  # abandoned workers do not wait for what they had recorded
         for worker in self._workers:
             if not worker.cancelled():
                 worker.result()

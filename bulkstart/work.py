@@ -8,15 +8,12 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bulkstart.ending import INTERRUPTED
-from bulkstart.gateways import Me
 from bulkstart.journal import Journal
-from bulkstart.meeting import Meeting, meeting
+from bulkstart.meeting import Meeting, meeting, unmet
 from bulkstart.model import Denied, Outcome
 from bulkstart.options import Options
 from bulkstart.portal import Portal
-from bulkstart.preflight import Met, limits_of
 from bulkstart.runner import Runner
-from bulkstart.throttle import Throttle
 
 if TYPE_CHECKING:
     from bulkstart.meeting import Line
@@ -97,9 +94,8 @@ class Work:
         try:
             return await self._unless_interrupted(meeting(self._portal, line, journal, self._options))
         except InterruptedByPersonError:
-            limits = limits_of(self._portal, Me(), self._options)
             stop = Denied(INTERRUPTED.code, INTERRUPTED.message, INTERRUPTED.exit_code)
-            return Meeting(Met(self._portal.fixed_identity(), stop=stop), limits, Throttle(limits, self._now()))
+            return unmet(self._portal, journal, self._options, stop, self._now())
 
     @staticmethod
     def _now() -> float:

@@ -305,7 +305,7 @@ def test_a_doubt_whose_settle_time_ended_behind_the_question_is_neither_sent_nor
     late = claim(journal, "run-1", at_first, resumed=Resumed(waiting.past, release=True))
     assert positions(late.plan) == [2]
     outcomes, _ = ending(late, Options(), None, {}, {})
-    assert (outcomes[0].status, outcomes[0].error_code) == (Status.IN_DOUBT, "READ_TIMEOUT")
+    assert (outcomes[0].status, outcomes[0].error_code, outcomes[0].attempts) == (Status.IN_DOUBT, "READ_TIMEOUT", 1)
     assert (rows(journal)[0].status, rows(journal)[0].error_code) == (Status.IN_DOUBT, "READ_TIMEOUT")
 
 

@@ -12,8 +12,8 @@ import pytest
 import bulkstart
 from bulkstart.errors import JournalError
 from bulkstart.journal import Journal
-from bulkstart.meeting import SignedLine, journal_file, journal_of, line_to, meeting
-from bulkstart.model import Answer, Lost
+from bulkstart.meeting import SignedLine, journal_file, journal_of, line_to, meeting, unmet
+from bulkstart.model import Answer, Denied, Lost
 from bulkstart.oauth import Client, Tokens
 from bulkstart.options import Options
 from bulkstart.portal import Portal
@@ -149,6 +149,30 @@ def test_who_a_portal_is_is_remembered_for_the_time_when_it_does_not_say(journal
     found, _ = met(Line(me=SILENT), journal)
     assert found.met.identity == "acme.bitrix24.ru"
     assert journal.remembered_portal(GATEWAY.base_url, GATEWAY.digest(journal.salt)) == "acme.bitrix24.ru"
+
+
+def test_a_template_that_the_portal_lists_no_more_still_tells_what_a_row_meant(journal):
+    """Else its rows would be others: their type and parameters would be unknown, and what was started would not be found."""
+    both = said(
+        [{"id": 713, "name": "Plain"}, {"id": 714, "name": "Gone", "documentType": ["crm", "CCrmDocumentDeal", "DEAL"]}], total=2
+    )
+    met(Line(templates=both), journal)
+    first, again = (met(Line(), journal)[0].met.templates for _ in range(2))
+    assert first == again
+    assert [(template.id, template.listed) for template in again] == [(713, True), (714, False)]
+    assert again[1].entity_type == "deal"
+    back = met(Line(templates=both), journal)[0].met.templates
+    assert [(template.id, template.listed) for template in back] == [(713, True), (714, True)]
+
+
+def test_a_portal_that_nobody_waited_for_is_known_by_the_journal_and_sends_nothing(journal):
+    met(Line(), journal)
+    stop = Denied("INTERRUPTED", "interrupted", 130)
+    found = unmet(GATEWAY, journal, Options(), stop, 0.0).met
+    assert (found.identity, found.stop) == ("acme.bitrix24.ru", stop)
+    assert [template.id for template in found.templates] == [713]
+    assert unmet(GATEWAY, None, Options(), stop, 0.0).met.identity is None
+    assert unmet(LOOPBACK, None, Options(), stop, 0.0).met.identity == "127.0.0.1:8018"
 
 
 def test_another_key_or_another_address_is_not_taken_for_it(journal):

@@ -131,3 +131,28 @@ def test_an_event_is_written_though_its_waiter_was_cancelled():
 
     asyncio.run(work())
     assert [key for keys, _ in paper.commits for key in keys] == ["a", "b"]
+
+
+def test_what_nobody_waits_for_any_more_is_written_before_it_is_flushed():
+    """A run that is abandoned leaves its workers' last words behind: an id that was received is one of them."""
+    paper, may_write = Paper(), threading.Event()
+
+    def write(notes, outcomes):
+        may_write.wait(5)
+        return paper.write(notes, outcomes)
+
+    async def work():
+        with ThreadPoolExecutor(1) as writer:
+            recorder = Recorder(write, writer)
+            asked = []
+            for name in "ab":  # "b" comes while "a" is being written
+                asked.append(asyncio.create_task(recorder.record(Note(name, Event.START))))
+                await asyncio.sleep(0.01)
+            for one in asked:
+                one.cancel()
+            may_write.set()
+            await recorder.flushed()
+            return list(paper.commits)
+
+    assert asyncio.run(work()) == [(["a"], []), (["b"], [])]
+    assert paper.commits == [(["a"], []), (["b"], [])]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -323,6 +325,35 @@ def test_abandoning_leaves_the_rows_on_the_wire_in_doubt():
     assert len(settled) == len(portal.arrivals) > 0
     assert {(outcome.status, outcome.error_code) for outcome in settled.values()} == {(Status.IN_DOUBT, "ABANDONED")}
     assert all(book.events(f"key{position}") == [Event.SEND, Event.LOSE] for position in settled)
+
+
+def test_an_id_that_had_come_when_the_run_was_abandoned_is_on_disk_before_the_run_ends():
+    """Its row is told as started, so the journal must know it: else the next run would call it a crash."""
+    book, may_write, portal = Book(), threading.Event(), Portal(seconds=lambda body: 0.02 * body["entityId"])
+    settled = {}
+
+    def write(notes, outcomes):
+        if any(note.event is Event.START for note in notes):
+            may_write.wait(5)
+        return book.write(notes, outcomes)
+
+    async def go():
+        with ThreadPoolExecutor(1) as writer:
+            gate = Gate(Throttle(Limits(rate=1e6, burst=1e6), asyncio.get_running_loop().time()), max_unknown=2)
+            settle = lambda outcome: settled.__setitem__(outcome.position, outcome)  # noqa: E731  one line
+            runner = Runner(Vibecode(), portal.send, Recorder(write, writer), gate, settle, halts=Halts(*NO_HALTS))
+            running = asyncio.ensure_future(runner.run(lanes(rows(2))))
+            while len(portal.arrivals) < 2:  # noqa: ASYNC110  the second answer comes while the first id is being written
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.1)
+            runner.abandon(Stop("INTERRUPTED", "x", 130))
+            asyncio.get_running_loop().call_later(0.05, may_write.set)
+            await running
+
+    asyncio.run(go())
+    started_rows = {position for position, outcome in settled.items() if outcome.status is Status.STARTED}
+    assert started_rows
+    assert {f"key{position}" for position in started_rows} <= {note.key for note in book.notes if note.event is Event.START}
 
 
 def test_a_row_that_another_run_took_is_not_sent():

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import struct
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
 from .delivery import deliver
@@ -158,10 +157,11 @@ class Connection(asyncio.Protocol):
             self.front.spawn(self._send_later(exchange, result))
 
     async def _send_later(self, exchange: Exchange, work: Coroutine[Any, Any, Reply]) -> None:
-        with ExitStack() as undo:
-            undo.callback(self.reset)  # a fault of the sandbox itself must be loud, not a hanging connection
+        try:
             reply = await work
-            undo.pop_all()
+        except Exception:
+            self.reset()  # a fault of the sandbox itself must be loud, not a hanging connection
+            raise
         self._send(exchange, reply)
 
     def _send(self, exchange: Exchange, reply: Reply) -> None:
