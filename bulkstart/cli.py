@@ -128,6 +128,27 @@ def _templates(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _doctor(arguments: argparse.Namespace) -> int:
+    from bulkstart.conduct import conduct  # noqa: PLC0415  lazy: httpx
+    from bulkstart.doctor import Doctor  # noqa: PLC0415  as above
+
+    with portal_of(arguments) as portal:
+        found = conduct(Doctor(portal, options_from(arguments)))
+    if arguments.json:
+        problems: list[dict[str, object]] = [
+            {"row": None, "column": None, "code": finding.code, "message": finding.text}
+            for finding in found.findings
+            if finding.code
+        ]
+        findings = [{"topic": f.topic, "level": f.level, "code": f.code, "message": f.text} for f in found.findings]
+        print_json(found.exit_code, problems=problems, more={"portal": found.portal, "findings": findings})
+        return found.exit_code
+    for finding in found.findings:
+        if finding.code or not arguments.quiet:
+            print(plain(f"{finding.level:<8} {finding.topic:<14} {finding.text}"))
+    return found.exit_code
+
+
 def _runs(arguments: argparse.Namespace) -> int:
     from bulkstart import api  # noqa: PLC0415  lazy: pandas
 
@@ -158,6 +179,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     **cli_run.COMMANDS,
     "check": _check,
     "templates": _templates,
+    "doctor": _doctor,
     "runs": _runs,
     "sandbox": _sandbox,
 }

@@ -119,9 +119,15 @@ async def meeting(portal: Portal, line: Line, journal: Journal | None, options: 
     salt = journal.salt if journal else ""
     base, credential = portal.base_url, portal.digest(salt)
     met = await meet(portal, ask, journal.remembered_portal(base, credential) if journal else None, salt)
+    asked_too = 1
+    if met.stop is None and options.rate is None and (plan := portal.gateway.plan_call()) is not None:
+        answer, asked_too = await ask(plan), 2
+        bucket = portal.gateway.read_bucket(answer) if isinstance(answer, Answer) else None
+        met = replace(met, me=replace(met.me, bucket=bucket))
     limits = limits_of(portal, met.me, options)
     throttle = Throttle(limits, now)
-    throttle.answered(throttle.leave(now), loop.time())
+    for _ in range(asked_too):  # these questions count, too
+        throttle.answered(throttle.leave(now), loop.time())
     if met.identity is not None and met.stop is None:
         if journal and not options.dry_run and portal.fixed_identity() is None:
             journal.remember_portal(base, credential, met.identity)

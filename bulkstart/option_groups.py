@@ -92,7 +92,7 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         "--batch",
         default="auto",
         metavar="auto|off|N",
-        help="rows per request, for the native dialect; this version sends one row a request: auto, off and 1 are the same",
+        help="rows per request, for the native dialect; auto: several where the first rows showed that it is faster (default: auto)",
     )
     group.add_argument(
         "--halt-doubts", type=int, default=3, metavar="N", help="stop after N doubts in a row; 0 = off (default: 3)"
@@ -199,6 +199,14 @@ def past_options(parser: argparse.ArgumentParser, command: str) -> None:
     for action in parser._actions:  # noqa: SLF001  as above
         if action.dest in ("rate", "burst", "encoding", "delimiter", "settle"):
             action.default = argparse.SUPPRESS
+
+
+def doctor_options(parser: argparse.ArgumentParser) -> None:
+    """What is looked at besides portal and credentials."""
+    parser.add_argument("--template", type=int, metavar="ID", help="look at this workflow template too")
+    parser.add_argument("--entity-type", metavar="TYPE", help="the type that it is to start on")
+    parser.add_argument("--rate", type=float, metavar="R", help="the portal's limit in requests a second")
+    parser.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
 
 
 def common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:

@@ -71,7 +71,7 @@ def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     host = portal.base_url.split("/")[2].split(":")[0].lower()
     window = PLATFORM_WINDOW if host in KNOWN_HOSTS else None
     native = portal.dialect == "native"
-    unstated, polite = (NATIVE, NATIVE_POLITE) if native else (UNSTATED, POLITE)
+    unstated, polite = (me.bucket or NATIVE, NATIVE_POLITE) if native else (UNSTATED, POLITE)
     stated = wishes.rate or me.rate
     rate = stated or unstated[0]
     burst = wishes.burst or (None if stated else unstated[1])

@@ -55,7 +55,7 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
         page = portal.gateway.read_running(answer) if isinstance(answer, Answer) else None
         if page is None or isinstance(answer, Lost):
             return _unread(portal, answer)
-        offset = _ahead(answer) if offset is None else offset
+        offset = ahead(answer) if offset is None else offset
         rows, total = page
         fresh = fresh or any(running.workflow_id not in seen for running in rows)
         seen |= {running.workflow_id: running for running in rows}
@@ -77,6 +77,13 @@ async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Mappin
     return None if isinstance(found, Unread) else found.by_document()
 
 
+def reason_unread(portal: Portal, answer: Answer | Lost) -> str:
+    """Why a page of the running list cannot be read, as the portal's code; ``""`` where it can."""
+    if isinstance(answer, Answer) and portal.gateway.read_running(answer) is not None:
+        return ""
+    return _unread(portal, answer).code
+
+
 def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
     if isinstance(answer, Lost):
         denied = lost_verdict(answer)
@@ -85,7 +92,7 @@ def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
     return Unread(code_of(portal, answer), verdict if isinstance(verdict, Denied) else None)
 
 
-def _ahead(answer: Answer) -> float | None:
+def ahead(answer: Answer) -> float | None:
     """The portal's clock against ours, by the ``Date`` header, which tells whole seconds."""
     try:
         told = parsedate_to_datetime(answer.headers.get("date", ""))

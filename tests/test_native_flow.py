@@ -398,16 +398,6 @@ def test_settings_of_both_dialects_are_a_contradiction_unless_one_is_chosen(desk
     assert here.again(here.sheet(), "--dialect", "vibecode").json["counts"] == {"already_started": 8}
 
 
-@pytest.mark.parametrize(("words", "what"), [(["--batch", "5"], "one row a request"), (["--batch", "20"], "--max-unknown 10")])
-def test_a_batch_is_refused_before_anything_is_sent(words, what, desk):
-    here = hooked(desk)
-    said = here.again(here.sheet(), *words)
-    assert said.code == 2
-    assert what in said.err
-    assert not here.sandbox.ledger()
-    assert here.again(here.sheet(), "--batch", "1").code == 0
-
-
 def test_a_sheet_of_quotes_is_checked_without_credentials(desk):
     here: Desk = desk()
     here.env = {"BULKSTART_API_KEY": ""}

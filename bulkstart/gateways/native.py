@@ -95,7 +95,16 @@ class Native:
         if reply.failed:
             return reply.failed if isinstance(reply.failed, Denied) else None
         profile = questions.read_profile(reply)
-        return Me(portal=self.portal, user=profile.name or str(profile.user_id)) if profile else None
+        return Me(portal=self.portal, user=profile.name or str(profile.user_id), admin=profile.admin) if profile else None
+
+    def plan_call(self) -> HttpCall | None:
+        """Which plan the portal has; under a webhook it denies that (1.10), so that it is not asked."""
+        return questions.app_call() if self.oauth else None
+
+    def read_bucket(self, answer: Answer, /) -> tuple[float, float] | None:
+        """Requests a second and requests at once of the plan; ``None`` where it is not told."""
+        app = questions.read_app(self.read(answer))
+        return app.bucket if app else None
 
     def template_paths(self) -> Sequence[str]:
         """The one method that lists templates (1.4)."""

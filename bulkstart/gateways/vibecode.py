@@ -130,15 +130,25 @@ class Vibecode:
         if not isinstance(found, dict):
             return None
         limit = found.get("rateLimit")
-        scopes = found.get("scopes")
+        scopes, user = found.get("scopes"), found.get("user")
+        admin = user.get("admin") if isinstance(user, dict) else None
         return Me(
             portal=domain_of(found.get("portal")),
             rate=_rate(limit.get("requestsPerSecond")) if isinstance(limit, dict) else None,
-            user=text_of(found.get("user")),
+            user=text_of(user.get("name") if isinstance(user, dict) else user),
+            admin=admin if isinstance(admin, bool) else None,
             scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else None,
             read_only=found.get("readOnly") is True,
             expires_at=moment(text_of(found.get("expiresAt"))),
         )
+
+    def plan_call(self) -> HttpCall | None:
+        """``None``: the key's own page tells its rate."""
+        return None
+
+    def read_bucket(self, answer: Answer, /) -> tuple[float, float] | None:  # noqa: ARG002  as above
+        """``None``: as above."""
+        return None
 
     def template_paths(self) -> Sequence[str]:
         """Both paths that sources name, in the order to try (1.4)."""
