@@ -25,11 +25,10 @@ from bulkstart.lanes import Lanes
 from bulkstart.locks import RunIsLiveError
 from bulkstart.meeting import Meeting, journal_of, line_to
 from bulkstart.model import Outcome
-from bulkstart.operating import Operating
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
-from bulkstart.preflight import Met
+from bulkstart.preflight import Met, operating_of
 from bulkstart.question import Question, canary_text, release_text
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import Renewal
@@ -38,7 +37,7 @@ from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.sweep import Sweep, Unread, count_running, sweep
+from bulkstart.sweep import Unread, baseline, count_running, sweep
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
@@ -48,13 +47,7 @@ if TYPE_CHECKING:
     from bulkstart.meeting import Line
 
 
-BASELINE_SECONDS = 10.0
-"""Seconds to wait for a page of the running list before the first send."""
-
 EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
-
-DOCUMENTED_OPERATING = 480.0
-"""Seconds of operating time in ten minutes, the worked example of bitrix24-api.md 3.1."""
 
 Reader = Callable[[Met], Sheet]
 """How a frame becomes a checked sheet, once the portal is known."""
@@ -194,7 +187,7 @@ class Job(Work):
     async def _start(self, begun: Begun, journal: Journal, line: Line, met: Meeting) -> Finished:
         run_id = self._resumed.past.run_id if self._resumed else new_run_id()
         claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file)
-        before = await self._before(begun, line, met.throttle)
+        before = await baseline(self._portal, line.send, met.throttle, begun.plan, self._front.say)
         try:
             begun = claimant.claim(begun, journal, before)
         except LateProblemsError as late:
@@ -215,7 +208,7 @@ class Job(Work):
                 met.throttle,
                 max_unknown=options.max_unknown,
                 deadline=self._now() + (options.deadline or math.inf),
-                operating=self._operating(),
+                operating=operating_of(self._portal, options, self._now()),
                 batching=self._batching,
             )
             self._runner = runner = Runner(
@@ -273,20 +266,6 @@ class Job(Work):
         """Outcomes at the places of the run's rows, which differ from the sheet's where a past run goes on."""
         return self._resumed.placed(outcomes, sheet) if self._resumed else outcomes
 
-    async def _before(self, begun: Begun, line: Line, throttle: Throttle) -> Sweep | None:
-        """What runs on the portal before the first send: without it, no doubt could ever be settled by the list."""
-        if not begun.plan.ready:
-            return None
-        templates = {ready.request.template_id for ready in begun.plan.ready}
-        only = templates.pop() if len(templates) == 1 else None
-        found = await sweep(self._portal, partial(line.send, within=BASELINE_SECONDS), throttle, only)
-        if isinstance(found, Unread):
-            self._front.say(
-                f"the list of running workflows cannot be read ({found.code}): doubts of this run must be settled by hand"
-            )
-            return None
-        return found
-
     async def _renew(self, line: Line) -> bool:
         """Ask for a new session, while what is on the wire goes on."""
         session = await asyncio.get_running_loop().run_in_executor(None, self._front.session, EXPIRED_TEXT)
@@ -294,12 +273,6 @@ class Job(Work):
         if headers:
             line.renew(headers)
         return headers is not None
-
-    def _operating(self) -> Operating | None:
-        """The native dialect's budget of operating time; a polite run keeps below the documented example."""
-        if self._portal.dialect != "native":
-            return None
-        return Operating(self._now(), threshold=DOCUMENTED_OPERATING if self._options.polite else None)
 
     async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome], limits: Limits) -> None:
         """The canary, then the question about it, then the rest."""

@@ -14,12 +14,15 @@ from bulkstart.gateways import Me
 from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.inert import inert
 from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
+from bulkstart.operating import Operating
 from bulkstart.portal import KNOWN_HOSTS, Portal
 from bulkstart.retry import lost_verdict
 from bulkstart.throttle import Limits, Throttle
 
 QUESTION_SECONDS = 30.0
 _ANY = StartRequest(1, "deal", 1)
+DOCUMENTED_OPERATING = 480.0
+"""Seconds of operating time in ten minutes, the worked example of bitrix24-api.md 3.1."""
 LONGEST_WAIT = 60.0
 """Seconds to wait for a question at the most, whatever the portal asks for."""
 TRIES = 5
@@ -78,6 +81,13 @@ def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     if wishes.polite:
         rate, burst = min(rate, polite[0]), min(burst or polite[1], polite[1])
     return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite or native, window=window)
+
+
+def operating_of(portal: Portal, wishes: RateWishes, now: float) -> Operating | None:
+    """The native dialect's budget of operating time; a polite run keeps below the documented example."""
+    if portal.dialect != "native":
+        return None
+    return Operating(now, threshold=DOCUMENTED_OPERATING if wishes.polite else None)
 
 
 async def asked(

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 from bulkstart.gateways.running import Running
 from bulkstart.model import Answer, Denied, Lost
+from bulkstart.plan import Plan
 from bulkstart.portal import Portal
 from bulkstart.preflight import Ask, asked, busy_of, code_of
 from bulkstart.retry import lost_verdict
 from bulkstart.throttle import Throttle
 
 MOST_PAGES = 400
+BASELINE_SECONDS = 10.0
+"""Seconds to wait for a page of the running list before the first send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,21 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
             return Sweep(at, offset, {key: one for key, one in seen.items() if template_id in (None, one.template_id)})
         place, fresh = 0, False
     return Unread("LIST_TOO_LONG")  # what was not read would count as ended
+
+
+async def baseline(
+    portal: Portal, send: Callable[..., Awaitable[Answer | Lost]], throttle: Throttle, plan: Plan, say: Callable[[str], None]
+) -> Sweep | None:
+    """What runs on the portal before the first send: without it, no doubt could ever be settled by the list."""
+    if not plan.ready:
+        return None
+    templates = {ready.request.template_id for ready in plan.ready}
+    only = templates.pop() if len(templates) == 1 else None
+    found = await sweep(portal, partial(send, within=BASELINE_SECONDS), throttle, only)
+    if isinstance(found, Unread):
+        say(f"the list of running workflows cannot be read ({found.code}): doubts of this run must be settled by hand")
+        return None
+    return found
 
 
 async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
