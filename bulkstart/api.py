@@ -13,6 +13,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -24,10 +25,11 @@ from bulkstart.history import take_up
 from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
+from bulkstart.meeting import line_to
 from bulkstart.model import Problem, Template
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
-from bulkstart.preflight import Met, list_templates
+from bulkstart.preflight import QUESTION_SECONDS, Met, list_templates
 from bulkstart.reconcile import Reconcile
 from bulkstart.result_columns import Status
 from bulkstart.settings import journal_path, settings
@@ -97,7 +99,7 @@ def _chosen(portal: Portal | None, options: CallOptions) -> Iterator[Portal]:
     if options.get("sandbox"):
         from bulkstart.sandboxed import sandbox  # noqa: PLC0415  lazy: the simulator
 
-        with sandbox() as own:
+        with sandbox(dialect=options.get("dialect") or "vibecode") as own:
             yield own
     else:
         yield portal or Portal.from_env(options.get("dialect"))
@@ -130,20 +132,23 @@ def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
         with _chosen(None, options) as own:
             found = checked(frame, own, wanted)[0]
     else:
-        found = checked(frame, portal, wanted)[0]
+        found = checked(frame, portal, wanted, dialect=options.get("dialect"))[0]
     columns = ("row", "column", "code", "message")
     return pd.DataFrame([(p.row, p.column, p.code, p.message) for p in found], columns=list(columns), dtype=object)
 
 
 def checked(
-    frame: pd.DataFrame, portal: Portal | None, options: Options, front: Front | None = None
+    frame: pd.DataFrame, portal: Portal | None, options: Options, front: Front | None = None, *, dialect: str | None = None
 ) -> tuple[tuple[Problem, ...], Finished | None]:
-    """What ``check`` finds: all problems, and with a portal the dry run behind them, which sends nothing and writes nothing down."""
+    """What ``check`` finds: all problems, and with a portal the dry run behind them, which sends nothing and writes nothing down.
+
+    ``dialect``: whose entity types are known where there is no portal.
+    """
     dry = dataclasses.replace(options, dry_run=True, skip_invalid=False)
     if portal is not None:
         finished = conduct(Job(frame, portal, dry, front))
         return tuple(finished.problems), finished
-    sheet = check_sheet(frame, dry, Met(None), loopback=True)
+    sheet = check_sheet(frame, dry, Met(None), loopback=True, dialect=dialect or "vibecode")
     for note in sheet.checked.notes:
         (front or Silent()).say(note)
     return problems_of(sheet, plan_sheet(sheet, EMPTY, dry, sandbox=False), dry), None
@@ -187,13 +192,12 @@ def templates(portal: Portal | None = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["id", "name", "entityType", "parameters"])
 
 
-def template_list(portal: Portal) -> tuple[Template, ...]:
-    """The templates as values; raises ``DeniedError`` where the portal gives none."""
-    from bulkstart.transport import Transport  # noqa: PLC0415  lazy: httpx
+def template_list(portal: Portal, journal: str | os.PathLike[str] | None = None) -> tuple[Template, ...]:
+    """The templates as values; raises ``DeniedError`` where the portal gives none. ``journal``: beside it renewed tokens are kept."""
 
     async def listed() -> tuple[tuple[Template, ...] | None, str]:
-        async with Transport(portal.base_url, portal.headers, timeout=30, connections=2, loopback=portal.loopback) as line:
-            return await list_templates(portal, line.send, None)
+        async with line_to(portal, Options(journal=journal)) as line:
+            return await list_templates(portal, partial(line.send, within=QUESTION_SECONDS), None)
 
     found, why = in_thread(listed())
     if found is None:

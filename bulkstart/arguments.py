@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bulkstart.errors import UsageError
-from bulkstart.option_groups import common_options, past_options, sheet_options, start_options
+from bulkstart.option_groups import common_options, doctor_options, past_options, sheet_options, start_options
 from bulkstart.options import Options
 from bulkstart.version import VERSION
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "start": "start one workflow for each row of a sheet (the same as giving the sheet alone)",
     "check": "read and check a sheet only; sends no start",
     "templates": "list the portal's workflow templates",
+    "doctor": "look at key, scope, plan, administrator, clock and template before a run; starts nothing",
     "runs": "list past runs of the journal",
     "resume": "go on with a run that stopped: only rows that certainly did not start and were never refused",
     "reconcile": "settle a run's rows in doubt by the portal's list of running workflows",
@@ -24,7 +25,7 @@ COMMANDS = {
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
 _PROG = "bulkstart"
-LATER = ("new", "report", "doctor")
+LATER = ("new", "report")
 """Commands that later versions will have: named, so that nobody looks for a file of that name."""
 _EXIT_CODES = """exit codes:
   0    every row started, had started before, or is planned
@@ -65,6 +66,8 @@ def parser_of(command: str) -> argparse.ArgumentParser:
             start_options(parser)
     if command in ("resume", "reconcile", "undo"):
         past_options(parser, command)
+    if command == "doctor":
+        doctor_options(parser)
     if command == "sandbox":
         parser.add_argument(
             "--port", type=int, default=8018, metavar="N", help="port on 127.0.0.1; 0 = any free one (default: 8018)"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -43,7 +44,6 @@ _TYPE_WORDS: Final = {
     **dict.fromkeys(("contact", "contacts", "crmcontact", "ccrmdocumentcontact", "контакт", "контакты"), "contact"),
     **dict.fromkeys(("company", "companies", "crmcompany", "ccrmdocumentcompany", "компания", "компании"), "company"),
 }
-_NATIVE_WORDS: Final = {"quote": "quote", "quotes": "quote", "smartinvoice": "smart_invoice", "smartinvoices": "smart_invoice"}
 _ODD_IDS: Final = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), words)
     for pattern, words in (
@@ -227,8 +227,10 @@ def _digits(digits: str, value: object, noun: str) -> int:
     return int(digits)
 
 
-def entity_type(value: object, *, native: bool = False) -> str:
-    """Return the entity type that a cell names, in any case, English or Russian; ``native`` allows bitrix24-api 2's others too.
+def entity_type(value: object, *, named: Callable[[str], str | None] | None = None, names: Sequence[str] = ENTITY_TYPES) -> str:
+    """Return the entity type that a cell names, in any case, English or Russian.
+
+    ``named``: what else words may mean (``gateways.documents.named``), ``names``: what to write, for messages.
 
     Raises ``CellError``.
     """
@@ -236,9 +238,6 @@ def entity_type(value: object, *, native: bool = False) -> str:
         return value
     value = filled(value)
     word = letters_and_digits(value) if isinstance(value, str) else ""
-    if found := _TYPE_WORDS.get(word) or (_NATIVE_WORDS.get(word) if native else None):
+    if found := _TYPE_WORDS.get(word) or (named(value) if named and isinstance(value, str) else None):
         return found
-    if native and isinstance(value, str) and (number := re.fullmatch(r"dynamic_([1-9][0-9]{0,5})", clean(value).lower())):
-        return number[0]
-    allowed = ", ".join((*ENTITY_TYPES, "quote", "smart_invoice", "dynamic_N") if native else ENTITY_TYPES)
-    raise misfit(value, f"is not an entity type; write one of: {allowed}")
+    raise misfit(value, f"is not an entity type; write one of: {', '.join(names)}")

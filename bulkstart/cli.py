@@ -95,7 +95,7 @@ def _check(arguments: argparse.Namespace) -> int:
                 f"checking without a portal ({str(error).split(':')[0]}): parameters are checked as far as the sheet alone allows"
             )
         frame = read(arguments, options.columns.values(), console)
-        problems, finished = api.checked(frame, portal, options, console)
+        problems, finished = api.checked(frame, portal, options, console, dialect=arguments.dialect)
     code = 3 if problems else finished.exit_code if finished else 0
     if arguments.json:
         print_json(code, finished, None, entries(problems), rows=len(frame))
@@ -113,7 +113,7 @@ def _templates(arguments: argparse.Namespace) -> int:
     from bulkstart import api  # noqa: PLC0415  lazy: httpx
 
     with portal_of(arguments) as portal:
-        found = api.template_list(portal)
+        found = api.template_list(portal, arguments.journal)
     if arguments.json:
         print_object({"exitCode": 0, "templates": [dataclasses.asdict(template) for template in found]})
         return 0
@@ -126,6 +126,27 @@ def _templates(arguments: argparse.Namespace) -> int:
         if template.parameters is None:
             print("          (the portal gives no parameter definitions)")
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from bulkstart.conduct import conduct  # noqa: PLC0415  lazy: httpx
+    from bulkstart.doctor import Doctor  # noqa: PLC0415  as above
+
+    with portal_of(arguments) as portal:
+        found = conduct(Doctor(portal, options_from(arguments)))
+    if arguments.json:
+        problems: list[dict[str, object]] = [
+            {"row": None, "column": None, "code": finding.code, "message": finding.text}
+            for finding in found.findings
+            if finding.code
+        ]
+        findings = [{"topic": f.topic, "level": f.level, "code": f.code, "message": f.text} for f in found.findings]
+        print_json(found.exit_code, problems=problems, more={"portal": found.portal, "findings": findings})
+        return found.exit_code
+    for finding in found.findings:
+        if finding.code or not arguments.quiet:
+            print(plain(f"{finding.level:<8} {finding.topic:<14} {finding.text}"))
+    return found.exit_code
 
 
 def _runs(arguments: argparse.Namespace) -> int:
@@ -158,6 +179,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     **cli_run.COMMANDS,
     "check": _check,
     "templates": _templates,
+    "doctor": _doctor,
     "runs": _runs,
     "sandbox": _sandbox,
 }

@@ -132,7 +132,7 @@ def portal_of(arguments: argparse.Namespace) -> Iterator[Portal]:
     if arguments.sandbox:
         from bulkstart.sandboxed import sandbox  # noqa: PLC0415  lazy: the simulator
 
-        with sandbox() as portal:
+        with sandbox(dialect=arguments.dialect or "vibecode") as portal:
             yield portal
     else:
         from bulkstart.portal import Portal  # noqa: PLC0415  lazy: --help needs none

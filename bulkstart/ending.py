@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulkstart.forecast import Forecast
-from bulkstart.gateways.vibecode import body_of
+from bulkstart.gateways import Gateway
 from bulkstart.model import Outcome, Problem, Template
 from bulkstart.options import Options
 from bulkstart.plan import Plan
@@ -99,13 +99,13 @@ def ending(
 
 def finished(
     frame: pd.DataFrame, begun: Begun, options: Options, stop: Stop | None, outcomes: Sequence[Outcome], code: int, *,
-    sandbox: bool, run_id: str | None = None,
+    sandbox: bool, gateway: Gateway, run_id: str | None = None,
 ) -> Finished:  # fmt: skip
     """The frame of a run that came to its end."""
     bodies = None
     if options.dry_run:
         planned = {outcome.position for outcome in outcomes if outcome.status is Status.PLANNED}
-        bodies = {ready.position: body_of(ready.request) for ready in begun.plan.ready if ready.position in planned}
+        bodies = {ready.position: gateway.body(ready.request) for ready in begun.plan.ready if ready.position in planned}
     rehearsed = set(range(len(outcomes))) - real_words(begun.sheet.checked.rows, outcomes) if sandbox else set()
     results = results_frame(frame, outcomes, rehearsed=rehearsed, bodies=bodies)
     results.attrs |= {

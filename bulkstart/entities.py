@@ -14,6 +14,7 @@ from bulkstart.cells import CellError, clean, is_blank, link_host, shown
 from bulkstart.columns import ColumnMap, read_mapping
 from bulkstart.errors import UsageError
 from bulkstart.findings import Findings, read_cells
+from bulkstart.gateways.documents import NAMES, named
 from bulkstart.headers import ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID, folded, locate, recognise, whole_sheet
 from bulkstart.model import ENTITY_TYPES, Column, Template
 from bulkstart.parameters import Formats
@@ -70,6 +71,11 @@ class Said:
     doubtful: frozenset[str]
 
 
+def _entity_type(options: CheckOptions, value: object) -> str:
+    """The entity type that a word means in the dialect that is spoken."""
+    return cells.entity_type(value, named=named, names=NAMES) if options.native else cells.entity_type(value)
+
+
 def fitting(frame: pd.DataFrame, options: CheckOptions) -> Fits:
     """Return the test whether most cells of a column are template ids, or entity types, as its header suggests."""
 
@@ -83,7 +89,7 @@ def fitting(frame: pd.DataFrame, options: CheckOptions) -> Fits:
 
 
 def _reader(name: str, options: CheckOptions) -> Callable[[object], Any]:
-    read = cells.template_id if name == TEMPLATE_ID else partial(cells.entity_type, native=options.native)
+    read = cells.template_id if name == TEMPLATE_ID else partial(_entity_type, options)
     return lambda value: None if is_blank(value) else read(value)
 
 
@@ -92,7 +98,7 @@ def said_of(frame: pd.DataFrame, columns: Sequence[Column], options: CheckOption
     mapping, _ = read_mapping(columns, options.mapped)
     try:
         template = None if options.template is None else cells.template_id(options.template)
-        entity_type = None if options.entity_type is None else cells.entity_type(options.entity_type, native=options.native)
+        entity_type = None if options.entity_type is None else _entity_type(options, options.entity_type)
     except CellError as error:
         raise UsageError(f"--template or --entity-type: {error.message}.") from None
     found: dict[str, Matched | None] = {}

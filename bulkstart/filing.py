@@ -59,7 +59,8 @@ def known_elsewhere(finished: Finished, portal: Portal, options: Options) -> Cal
         if not path.exists():
             return False
         met = Met(finished.portal, templates=tuple(finished.templates) or None)
-        sheet = check_sheet(existing, dataclasses.replace(options, limit=None), met, loopback=portal.loopback)
+        whole = dataclasses.replace(options, limit=None)
+        sheet = check_sheet(existing, whole, met, loopback=portal.loopback, dialect=portal.dialect)
         journal = Journal(path)
         try:
             view = journal.view(finished.portal or "", sheet.keyed, options.campaign, ())

@@ -37,21 +37,28 @@ class Forecast:
 
 
 def forecast(
-    rows: int, limits: Limits, *, seconds_per_start: float | None = None, in_flight: int = 10, held: float = 0.0
+    rows: int,
+    limits: Limits,
+    *,
+    seconds_per_start: float | None = None,
+    in_flight: int = 10,
+    held: float = 0.0,
+    batch: int = 1,
 ) -> Forecast:
-    """Forecast ``rows`` requests at ``limits``; for a run under way pass what is left and ``limits`` with the present rate.
+    """Forecast ``rows`` starts at ``limits``; for a run under way pass what is left and ``limits`` with the present rate.
 
     ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: how many may be unanswered at once;
-    ``held``: seconds for which nothing may leave. Raises ``ValueError`` unless ``in_flight`` is at least 1.
+    ``held``: seconds for which nothing may leave; ``batch``: rows in a request, at most ``in_flight``. Raises ``ValueError`` for less than 1.
     """
-    if in_flight < 1:
-        raise ValueError(f"at least one request must be allowed in flight, not {in_flight}")
-    each = max(0.0, seconds_per_start or 0.0)
+    if in_flight < 1 or batch < 1:
+        raise ValueError(f"at least one row must be allowed in flight and in a request, not {in_flight} and {batch}")
+    each, rows, in_flight = max(0.0, seconds_per_start or 0.0) * batch, math.ceil(rows / batch), max(1, in_flight // batch)
     seconds = 0.0
     if rows > 0:
         seconds = max(0.0, held) + _last_leave(rows, limits, each, in_flight) + each
     binds = _binds(rows, limits, each, in_flight)
-    return Forecast(max(0, rows), seconds, binds, _why(binds, limits, each, in_flight))
+    why = _why(binds, limits, each, in_flight)
+    return Forecast(max(0, rows), seconds, binds, f"{why}, {batch} rows in each" if batch > 1 else why)
 
 
 def about(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""When the next request may leave, and whether the run goes on: throttle, rows on the wire, deadline, stop.
+"""When the next request may leave and with how many rows, and whether the run goes on: throttle, rows on the wire, deadline, stop.
 
 Knows time by the event loop's clock, so that tests run it in virtual time.
 """
@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
 
+from bulkstart.batching import Batching
+from bulkstart.operating import Operating, Spent
 from bulkstart.retry import Stop
 from bulkstart.throttle import Throttle
 
@@ -16,13 +22,39 @@ NO_CONNECTION = 300.0
 """Seconds without one connection after which a run stops (interface.md, --deadline)."""
 NO_SUCCESS = 1800.0
 """Seconds without one success after which a run stops (interface.md, --deadline)."""
+GATHER = 0.05
+"""Seconds in which the rows of an answered request come back for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A row's place in a request: the throttle's ticket of it, and how many rows share it."""
+
+    ticket: int
+    rows: int = 1
+
+
+@dataclass(slots=True, eq=False)
+class _Asking:
+    """A row that waits for its request. ``alone``: it shares none."""
+
+    alone: bool
+    since: float
+    seat: Seat | None = None
 
 
 class Gate:
     """One for each run. ``max_unknown``: rows on the wire at the most; ``deadline``: an instant of the loop's clock."""
 
-    def __init__(self, throttle: Throttle, *, max_unknown: int = 10, deadline: float = math.inf) -> None:
-        self.throttle, self.max_unknown = throttle, max_unknown
+    def __init__(
+        self, throttle: Throttle, *, max_unknown: int = 10, deadline: float = math.inf, operating: Operating | None = None,
+        batching: Batching | None = None,
+    ) -> None:  # fmt: skip
+        self.throttle, self.max_unknown, self.operating = throttle, max_unknown, operating
+        self.batching = batching or Batching()
+        self._line: deque[_Asking] = deque()
+        self._requests: deque[float] = deque(maxlen=20)  # seconds from leave to answer
+        self._spending: dict[int, int] = {}
         self.stop: Stop | None = None
         self.on_wire = 0
         self.durations: list[float] = []
@@ -45,22 +77,88 @@ class Gate:
         self.stop = self.stop or stop
         self._wake()
 
-    async def slot(self) -> int | None:
-        """Wait until one more row may leave, and give its ticket; ``None`` where the run stops first."""
-        async with self._turn:
-            while self.stop is None:
-                now = self.now()
-                leave = self.throttle.next_leave(now) if self.on_wire < self._in_flight else math.inf
-                if now >= self._deadline:
-                    self._look_at_deadline()
-                elif now - self._last_success >= NO_SUCCESS:
-                    self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
-                elif leave <= now:
-                    self.on_wire += 1
-                    return self.throttle.leave(now)
-                else:
-                    await self._pause(min(leave, self._deadline, self._last_success + NO_SUCCESS))
-        return None
+    async def slot(self, *, alone: bool = True) -> Seat | None:
+        """Wait until one more row may leave, and give its seat; ``None`` where the run stops first.
+
+        A row that does not go ``alone`` may be given a seat in the request of the row before it.
+        """
+        asking = _Asking(alone, self.now())
+        self._line.append(asking)
+        if self.batching.most > 1:
+            self._wake()  # a request may be waiting for this very row
+        try:
+            async with self._turn:
+                while asking.seat is None and self.stop is None:
+                    await self._dispatch(asking)
+                return asking.seat
+        finally:
+            self._line.remove(asking)
+
+    async def _dispatch(self, asking: _Asking) -> None:
+        """Let a request leave with the rows at the head of the line, or wait for whatever lets it leave."""
+        now = self.now()
+        together, ready = self._together(asking, now)
+        leave = max(ready, self._next_leave(now, len(together))) if together else math.inf
+        if now >= self._deadline:
+            self._look_at_deadline()
+        elif now - self._last_success >= NO_SUCCESS:
+            self.drain(Stop("RUN_STOPPED", f"not one start succeeded for {NO_SUCCESS / 60:.0f} minutes", 6))
+        elif leave <= now:
+            seat = Seat(self._leave(now, len(together)), len(together))
+            self.on_wire += len(together)
+            for one in together:
+                one.seat = seat
+        else:
+            await self._pause(min(leave, self._deadline, self._last_success + NO_SUCCESS))
+
+    def _together(self, asking: _Asking, now: float) -> tuple[list[_Asking], float]:
+        """The rows of the next request, and from when on it need not wait for more of them."""
+        size, free = self._size(now), self._in_flight - self.on_wire
+        if free <= 0:
+            return [], now
+        if size == 1 or asking.alone:
+            return [asking], now
+        waiting = list(takewhile(lambda one: not one.alone, self._line))
+        together = waiting[: min(size, free)]
+        if len(together) == size or len(waiting) < len(self._line):
+            return together, now
+        patience = max(GATHER, *self._requests) if self.on_wire else GATHER
+        return together, asking.since + patience
+
+    def _size(self, now: float) -> int:
+        """Rows that the next request may hold."""
+        if self.batching.most == 1:
+            return 1
+        size = self.batching.size(self.durations, self.throttle.state(now).rate)
+        return self.operating.room(now, size) if self.operating else size
+
+    def no_batches(self) -> None:
+        """The portal takes no batch: each row goes alone from now on."""
+        self.batching = Batching()
+
+    def _next_leave(self, now: float, rows: int) -> float:
+        leave = self.throttle.next_leave(now)
+        return max(leave, self.operating.next_leave(now, rows)) if self.operating else leave
+
+    def _leave(self, now: float, rows: int) -> int:
+        ticket = self.throttle.leave(now)
+        if self.operating:
+            self._spending[ticket] = self.operating.leave(now, rows)
+        return ticket
+
+    def spent(self, ticket: int, seconds: float | None, told: Sequence[Spent] = (), *, used_up: bool = False) -> None:
+        """The starts of ``ticket`` ran for ``seconds``, or may have; ``None``: nothing of it ran.
+
+        ``used_up``: the portal refused some or all of them, since the method's operating time is used up.
+        """
+        if self.operating and ticket in self._spending:
+            own = self._spending.pop(ticket)
+            if seconds is None:
+                self.operating.dropped(own)
+            else:
+                self.operating.answered(own, self.now(), seconds=seconds, spent=told)
+            if used_up:
+                self.operating.limited(own, self.now())
 
     def back(self) -> None:
         """A row is off the wire again."""
@@ -78,9 +176,10 @@ class Gate:
         if now - self._unreachable_since >= NO_CONNECTION:
             self.drain(Stop("UNREACHABLE", f"the portal could not be reached for {NO_CONNECTION / 60:.0f} minutes", 6))
 
-    def succeeded(self, seconds: float) -> None:
-        """A start that took ``seconds``."""
-        self.durations.append(seconds)
+    def succeeded(self, seconds: float, rows: int = 1) -> None:
+        """A start succeeded in a request of ``rows`` that took ``seconds``."""
+        self.durations.append(seconds / rows)
+        self._requests.append(seconds)
         self._last_success = self.now()
 
     async def sleep(self, seconds: float) -> None:
@@ -97,11 +196,11 @@ class Gate:
 
     @property
     def _in_flight(self) -> int:
-        """As few as rate × measured duration needs, from 4, never above ``max_unknown``."""
-        recent = sorted(self.durations[-20:])
+        """Rows: as few as rate × measured duration needs, from 4, never above ``max_unknown``."""
+        recent, now = sorted(self._requests), self.now()
         slow = recent[int(len(recent) * 0.8)] if recent else 0.0
-        wanted = math.ceil(self.throttle.state(self.now()).rate * slow * 1.25) + 1
-        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted))
+        wanted = math.ceil(self.throttle.state(now).rate * slow * 1.25) + 1
+        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted * self._size(now)))
 
     def _wake(self) -> None:
         """Something changed: whoever waits looks again."""

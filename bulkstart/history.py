@@ -99,12 +99,22 @@ def take_up(
     source = Path(past.sheet) if past.sheet else None
     if frame is not None:
         return Taken(
-            past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source, results_are_input=read
+            past,
+            frame,
+            options,
+            partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback),
+            source,
+            results_are_input=read,
         )
     if source is not None and source.exists() and past.settings.get("whole_file"):
         frame = _read(past, source, given)
         return Taken(
-            past, frame, options, partial(check_sheet, frame, options, loopback=portal.loopback), source, results_are_input=read
+            past,
+            frame,
+            options,
+            partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback),
+            source,
+            results_are_input=read,
         )
     gone = "is gone" if past.settings.get("whole_file") else "was changed in Python before the run"
     note = f"the sheet {past.sheet} {gone}: going on with what the journal holds of run {past.run_id}"

@@ -28,7 +28,7 @@ from bulkstart.model import Outcome
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
-from bulkstart.preflight import Met
+from bulkstart.preflight import Met, operating_of
 from bulkstart.question import Question, canary_text, release_text
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import Renewal
@@ -37,18 +37,15 @@ from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.sweep import Sweep, Unread, count_running, sweep
+from bulkstart.sweep import Unread, baseline, count_running, sweep
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
-
-BASELINE_SECONDS = 10.0
-"""Seconds to wait for a page of the running list before the first send."""
 
 EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
 
@@ -69,7 +66,8 @@ class Job(Work):
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
-        self._reader = reader or partial(check_sheet, frame, options, loopback=portal.loopback)
+        self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
+        self._batching = options.batching(portal.gateway.max_batch)
         self._runner: Runner | None = None
         self._unlike: Stop | None = None
 
@@ -122,7 +120,7 @@ class Job(Work):
         plan = plan_sheet(sheet, view, self._options, sandbox=sandbox, blocked=blocked)
         if self._resumed:
             plan = self._resumed.narrowed(plan, sheet, view, time.time(), self._options.limit)
-        cast = self._forecast(plan, met.limits)
+        cast = self._forecast(len(plan.ready), met.limits)
         used = {ready.request.template_id for ready in plan.ready}
         known = [template for template in met.met.templates or () if template.id in used]
         earlier = journal.templates_before(met.met.identity) if journal and met.met.identity and not past else {}
@@ -131,13 +129,13 @@ class Job(Work):
             self._front.say(note)
         return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast, notes=told)
 
-    async def _probe(self, begun: Begun, line: Transport, throttle: Throttle) -> tuple[Begun, Stop | None]:
+    async def _probe(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         try:
             return await self._unless_interrupted(self._probed(begun, line, throttle))
         except InterruptedByPersonError:
             return begun, INTERRUPTED
 
-    async def _probed(self, begun: Begun, line: Transport, throttle: Throttle) -> tuple[Begun, Stop | None]:
+    async def _probed(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         """``begun`` without rows whose entity runs the same template already."""
         found = await sweep(self._portal, line.send, throttle)
         if isinstance(found, Unread):
@@ -167,8 +165,10 @@ class Job(Work):
             return Stop(inert(denied.code), inert(denied.message), denied.exit_code)
         return INTERRUPTED if self._interrupted else None
 
-    def _forecast(self, plan: Plan, limits: Limits, seconds: float | None = None) -> Forecast:
-        return forecast(len(plan.ready), limits, seconds_per_start=seconds, in_flight=self._options.max_unknown)
+    def _forecast(self, rows: int, limits: Limits, durations: Sequence[float] = ()) -> Forecast:
+        batch = self._batching.planned(durations, limits.safe_rate)
+        mean = sum(durations) / len(durations) if durations else None
+        return forecast(rows, limits, seconds_per_start=mean, in_flight=self._options.max_unknown, batch=batch)
 
     def _questions(self, begun: Begun) -> Iterator[str]:
         """What the person is asked before the first send, one after the other."""
@@ -184,10 +184,10 @@ class Job(Work):
 
     # ------------------------------------------------------------------------------------------------- sending
 
-    async def _start(self, begun: Begun, journal: Journal, line: Transport, met: Meeting) -> Finished:
+    async def _start(self, begun: Begun, journal: Journal, line: Line, met: Meeting) -> Finished:
         run_id = self._resumed.past.run_id if self._resumed else new_run_id()
         claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file)
-        before = await self._before(begun, line, met.throttle)
+        before = await baseline(self._portal, line.send, met.throttle, begun.plan, self._front.say)
         try:
             begun = claimant.claim(begun, journal, before)
         except LateProblemsError as late:
@@ -204,7 +204,13 @@ class Job(Work):
         with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
             recorder = Recorder(partial(self._record, journal, run_id, begun.sheet), writer)
             halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
-            gate = Gate(met.throttle, max_unknown=options.max_unknown, deadline=self._now() + (options.deadline or math.inf))
+            gate = Gate(
+                met.throttle,
+                max_unknown=options.max_unknown,
+                deadline=self._now() + (options.deadline or math.inf),
+                operating=operating_of(self._portal, options, self._now()),
+                batching=self._batching,
+            )
             self._runner = runner = Runner(
                 self._portal.gateway,
                 line.send,
@@ -239,7 +245,17 @@ class Job(Work):
             journal.finish(run_id, code, self._placed(outcomes, begun.sheet))
         except JournalError as error:
             self._front.say(str(error))
-        return finished(self._frame, begun, self._options, runner.stop, outcomes, code, sandbox=sandbox, run_id=run_id)
+        return finished(
+            self._frame,
+            begun,
+            self._options,
+            runner.stop,
+            outcomes,
+            code,
+            sandbox=sandbox,
+            gateway=self._portal.gateway,
+            run_id=run_id,
+        )
 
     def _record(
         self, journal: Journal, run_id: str, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
@@ -250,21 +266,7 @@ class Job(Work):
         """Outcomes at the places of the run's rows, which differ from the sheet's where a past run goes on."""
         return self._resumed.placed(outcomes, sheet) if self._resumed else outcomes
 
-    async def _before(self, begun: Begun, line: Transport, throttle: Throttle) -> Sweep | None:
-        """What runs on the portal before the first send: without it, no doubt could ever be settled by the list."""
-        if not begun.plan.ready:
-            return None
-        templates = {ready.request.template_id for ready in begun.plan.ready}
-        only = templates.pop() if len(templates) == 1 else None
-        found = await sweep(self._portal, partial(line.send, within=BASELINE_SECONDS), throttle, only)
-        if isinstance(found, Unread):
-            self._front.say(
-                f"the list of running workflows cannot be read ({found.code}): doubts of this run must be settled by hand"
-            )
-            return None
-        return found
-
-    async def _renew(self, line: Transport) -> bool:
+    async def _renew(self, line: Line) -> bool:
         """Ask for a new session, while what is on the wire goes on."""
         session = await asyncio.get_running_loop().run_in_executor(None, self._front.session, EXPIRED_TEXT)
         headers = self._portal.renewed_headers(session) if session else None
@@ -281,8 +283,7 @@ class Job(Work):
             if runner.stop is None:
                 shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
                 durations = runner.gate.durations
-                mean = sum(durations) / len(durations) if durations else None
-                cast = forecast(len(rest), limits, seconds_per_start=mean, in_flight=self._options.max_unknown)
+                cast = self._forecast(len(rest), limits, durations)
                 if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
         else:
@@ -295,4 +296,7 @@ class Job(Work):
         attempts = self._resumed.attempts(begun.sheet) if self._resumed else {}
         outcomes, code = ending(begun, self._options, stop, {}, attempts, sandbox=self._portal.is_sandbox)
         run_id = self._resumed.past.run_id if self._resumed else None
-        return finished(self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox, run_id=run_id)
+        return finished(
+            self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox, gateway=self._portal.gateway,
+            run_id=run_id,
+        )  # fmt: skip

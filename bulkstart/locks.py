@@ -9,7 +9,8 @@ from pathlib import Path
 if sys.platform == "win32":  # pragma: no cover  (the same promise by the other system's call)
     import msvcrt
 
-    def _try_lock(handle: int, *, shared: bool = False) -> bool:  # noqa: ARG001  there is no shared lock here
+    def try_lock(handle: int, *, shared: bool = False) -> bool:  # noqa: ARG001  there is no shared lock here
+        """Take the lock of an open file if nobody holds it; it is free again when the file is closed."""
         try:
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -19,7 +20,8 @@ if sys.platform == "win32":  # pragma: no cover  (the same promise by the other 
 else:
     import fcntl
 
-    def _try_lock(handle: int, *, shared: bool = False) -> bool:
+    def try_lock(handle: int, *, shared: bool = False) -> bool:
+        """Take the lock of an open file if nobody holds it; it is free again when the file is closed."""
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -42,7 +44,7 @@ class RunLock:
         _folder(journal).mkdir(parents=True, exist_ok=True)
         self._path = _folder(journal) / run_id
         self._handle: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
-        if not _try_lock(self._handle):
+        if not try_lock(self._handle):
             os.close(self._handle)
             self._handle = None
             raise RunIsLiveError(run_id)
@@ -65,6 +67,6 @@ def is_alive(journal: Path, run_id: str) -> bool:
     except OSError:
         return True  # there is a lock file that cannot be asked: better believe in an owner than start a row twice
     try:
-        return not _try_lock(handle, shared=True)
+        return not try_lock(handle, shared=True)
     finally:
         os.close(handle)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from bulkstart.journal import Journal
 from bulkstart.model import Answer, Denied, HttpCall, Lost
 from bulkstart.options import Options
-from bulkstart.portal import Portal
+from bulkstart.portal import Login, Portal, is_loopback
 from bulkstart.preflight import QUESTION_SECONDS, Met, limits_of, list_templates, meet, with_templates
+from bulkstart.secret import Secret
 from bulkstart.settings import journal_path, settings
 from bulkstart.throttle import Limits, Throttle
+from bulkstart.tokens import Renewer, TokenStore, authorised, token_file
 
-if TYPE_CHECKING:
-    from bulkstart.transport import Transport
+OAUTH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,59 @@ class Meeting:
 
 
 @contextlib.asynccontextmanager
-async def line_to(portal: Portal, options: Options) -> AsyncIterator[Transport]:
+async def line_to(portal: Portal, options: Options) -> AsyncIterator[Line]:
     """The connections to a portal, for as long as the block lasts."""
     from bulkstart.transport import Transport  # noqa: PLC0415  lazy: httpx, which a check without a portal does without
 
     timeout = options.timeout or portal.gateway.timeout
+    address = portal.webhook or portal.base_url
     async with Transport(
-        portal.base_url, portal.headers, timeout=timeout, connections=options.max_unknown + 1, loopback=portal.loopback
+        address, portal.headers, timeout=timeout, connections=options.max_unknown + 1, loopback=portal.loopback
     ) as line:
-        yield line
+        if portal.login is None:
+            yield line
+            return
+        renewer = _renewer(portal, portal.login, journal_file(portal, options))
+        try:
+            yield SignedLine(line, renewer, portal.gateway.is_expired)
+        finally:
+            await renewer.close()
+
+
+class Line(Protocol):
+    """The connections to a portal."""
+
+    async def send(self, call: HttpCall, /, *, within: float | None = None) -> Answer | Lost: ...
+    def renew(self, headers: Mapping[str, Secret], /) -> None: ...
+
+
+class SignedLine:
+    """A line whose calls carry the present access token."""
+
+    def __init__(self, line: Line, renewer: Renewer, is_expired: Callable[[Answer], bool]) -> None:
+        self._line, self._renewer, self._is_expired = line, renewer, is_expired
+
+    async def send(self, call: HttpCall, /, *, within: float | None = None) -> Answer | Lost:
+        """The answer, or why there is none; see ``Transport.send``."""
+        return await authorised(partial(self._line.send, within=within), self._renewer, self._is_expired)(call)
+
+    def renew(self, headers: Mapping[str, Secret], /) -> None:
+        """Use other headers from the next call on."""
+        self._line.renew(headers)
+
+
+def _renewer(portal: Portal, login: Login, journal: Path) -> Renewer:
+    """The present pair of tokens, and how it is renewed."""
+    from bulkstart.transport import Transport  # noqa: PLC0415  lazy: httpx
+
+    async def fetch(address: Secret) -> Answer | Lost:
+        loopback = is_loopback(login.client.address) if login.client else False
+        async with Transport(address, {}, timeout=OAUTH_SECONDS, connections=1, loopback=loopback) as line:
+            return await line.send(HttpCall("GET", ""))
+
+    client_id = login.client.client_id if login.client else ""
+    store = TokenStore(token_file(journal, portal.gateway.portal, client_id), login.tokens.seed)
+    return Renewer(login.client, login.tokens, store, fetch, portal_url=login.portal_url)
 
 
 def journal_file(portal: Portal | None, options: Options) -> Path:
@@ -62,7 +108,7 @@ def journal_of(portal: Portal, options: Options) -> Iterator[Journal | None]:
         journal.close()
 
 
-async def meeting(portal: Portal, line: Transport, journal: Journal | None, options: Options) -> Meeting:
+async def meeting(portal: Portal, line: Line, journal: Journal | None, options: Options) -> Meeting:
     """Who the portal is, its limits, its templates; every question takes a slot of the throttle."""
 
     async def ask(call: HttpCall) -> Answer | Lost:
@@ -73,9 +119,15 @@ async def meeting(portal: Portal, line: Transport, journal: Journal | None, opti
     salt = journal.salt if journal else ""
     base, credential = portal.base_url, portal.digest(salt)
     met = await meet(portal, ask, journal.remembered_portal(base, credential) if journal else None, salt)
+    asked_too = 1
+    if met.stop is None and options.rate is None and (plan := portal.gateway.plan_call()) is not None:
+        answer, asked_too = await ask(plan), 2
+        bucket = portal.gateway.read_bucket(answer) if isinstance(answer, Answer) else None
+        met = replace(met, me=replace(met.me, bucket=bucket))
     limits = limits_of(portal, met.me, options)
     throttle = Throttle(limits, now)
-    throttle.answered(throttle.leave(now), loop.time())
+    for _ in range(asked_too):  # these questions count, too
+        throttle.answered(throttle.leave(now), loop.time())
     if met.identity is not None and met.stop is None:
         if journal and not options.dry_run and portal.fixed_identity() is None:
             journal.remember_portal(base, credential, met.identity)

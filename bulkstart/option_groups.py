@@ -28,7 +28,12 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--decimal", choices=[".", ","], metavar=".|,", help="decimal separator of numbers that are text")
     group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
     group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
-    group.add_argument("--entity-type", metavar="TYPE", help="deal, lead, contact or company; fills blank entityType cells")
+    group.add_argument(
+        "--entity-type",
+        metavar="TYPE",
+        help="deal, lead, contact or company; natively also quote, smart_invoice, dynamic_N, list_item, feed_process, drive_file, "
+        "task; fills blank entityType cells",
+    )
     group.add_argument(
         "--map",
         dest="columns",
@@ -73,9 +78,12 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         help="the first N rows go first, then you are asked again; 0 = off (default: 3)",
     )
     group.add_argument(
-        "--rate", type=float, metavar="R", help="the portal's limit in requests a second (default: as the portal states it)"
+        "--rate",
+        type=float,
+        metavar="R",
+        help="the portal's limit in requests a second (default: as the portal states it; native: 2)",
     )
-    group.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
+    group.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size (default: as stated; native: 50)")
     group.add_argument("--polite", action="store_true", help="leave room for other programs")
     group.add_argument(
         "--max-unknown", type=int, default=10, metavar="K", help="at no moment more than K rows on the wire (default: 10)"
@@ -84,7 +92,7 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         "--batch",
         default="auto",
         metavar="auto|off|N",
-        help="rows per request; native dialect only, which this version does not speak",
+        help="rows per request, for the native dialect; auto: several where the first rows showed that it is faster (default: auto)",
     )
     group.add_argument(
         "--halt-doubts", type=int, default=3, metavar="N", help="stop after N doubts in a row; 0 = off (default: 3)"
@@ -122,7 +130,7 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=float,
         metavar="SECONDS",
-        help="how long to wait for an answer before the row is in doubt (default: 130)",
+        help="how long to wait for an answer before the row is in doubt (default: 130 Vibecode, 90 native)",
     )
     _settle_option(group)
     group.add_argument("--safe-csv", action="store_true", help="neutralise formula-like cells of your own columns in CSV results")
@@ -133,7 +141,7 @@ def _settle_option(group: argparse._ArgumentGroup) -> None:  # argparse names no
         "--settle",
         type=_seconds,
         metavar="SECONDS",
-        help="after the last send, before rows in doubt are looked up or sent again (default: 100)",
+        help="after the last send, before rows in doubt are looked up or sent again (default: 100 Vibecode, 60 native)",
     )
 
 
@@ -185,7 +193,7 @@ def past_options(parser: argparse.ArgumentParser, command: str) -> None:
             "--yes", action="store_true", help="do not ask; without a terminal nothing is done unless this is given"
         )
     group.add_argument(
-        "--rate", type=float, metavar="R", help="the portal's limit in requests a second (default: as it states it)"
+        "--rate", type=float, metavar="R", help="the portal's limit in requests a second (default: as it states it; native: 2)"
     )
     group.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
     for action in parser._actions:  # noqa: SLF001  as above
@@ -193,12 +201,22 @@ def past_options(parser: argparse.ArgumentParser, command: str) -> None:
             action.default = argparse.SUPPRESS
 
 
+def doctor_options(parser: argparse.ArgumentParser) -> None:
+    """What is looked at besides portal and credentials."""
+    parser.add_argument("--template", type=int, metavar="ID", help="look at this workflow template too")
+    parser.add_argument("--entity-type", metavar="TYPE", help="the type that it is to start on")
+    parser.add_argument("--rate", type=float, metavar="R", help="the portal's limit in requests a second")
+    parser.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
+
+
 def common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:
     """What every command takes."""
     group = parser.add_argument_group("general")
     group.add_argument("--journal", metavar="FILE", help="journal database (default: BULKSTART_JOURNAL, else per user)")
     if portal:
-        group.add_argument("--dialect", choices=["vibecode", "native"], help="which API, where settings of both are there")
+        group.add_argument(
+            "--dialect", choices=["vibecode", "native"], help="which API, where settings of both are there, or of the sandbox"
+        )
         group.add_argument(
             "--sandbox", action="store_true", help="use an embedded sandbox portal: no key, no network, nothing real is started"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, TypedDict
 
+from bulkstart.batching import Batching
 from bulkstart.errors import UsageError
 
 
@@ -104,16 +105,39 @@ class Options:
             raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
-        if self.batch not in ("auto", "off", 1, "1"):
+        self._check_batch()
+
+    def _check_batch(self) -> None:
+        rows = self._batch_rows
+        if not rows:
+            raise UsageError(f"--batch must be auto, off or a whole number from 1, not {self.batch!r}")
+        if self.batch != "auto" and rows > self.max_unknown:
             raise UsageError(
-                f"--batch {self.batch}: the Vibecode gateway has no batch for starts (its /v1/batch refuses them); leave it out"
+                f"--batch {rows} is more than --max-unknown {self.max_unknown}, the rows that may be on the wire at once"
             )
+
+    @property
+    def _batch_rows(self) -> int:
+        """Rows in a request at most; 0 where the option says nothing that makes sense."""
+        if self.batch in ("auto", "off"):
+            return self.max_unknown if self.batch == "auto" else 1
+        digits = str(self.batch)
+        return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < _LONGEST else 0
+
+    def batching(self, most: int) -> Batching:
+        """How rows share requests on a portal that takes ``most`` of them in one. Raises ``UsageError`` where it takes fewer."""
+        rows, auto = self._batch_rows, self.batch == "auto"
+        if rows > most and not auto:
+            why = "the Vibecode gateway has no batch for starts; leave it out" if most == 1 else f"a portal takes {most} at most"
+            raise UsageError(f"--batch {rows}: {why}")
+        return Batching(min(rows, most), self.max_unknown, auto)
 
 
 _NUMBERS = (
     *("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"),
     *("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"),
 )
+_LONGEST = 10  # digits of a count
 _WHOLE = frozenset({"template", "limit", "max_unknown", "canary", "halt_doubts", "halt_same", "per_document"})
 
 

@@ -11,31 +11,38 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bulkstart.gateways import Me
+from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.inert import inert
 from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
+from bulkstart.operating import Operating
 from bulkstart.portal import KNOWN_HOSTS, Portal
-from bulkstart.retry import STOPPING
+from bulkstart.retry import lost_verdict
 from bulkstart.throttle import Limits, Throttle
 
 QUESTION_SECONDS = 30.0
 _ANY = StartRequest(1, "deal", 1)
+DOCUMENTED_OPERATING = 480.0
+"""Seconds of operating time in ten minutes, the worked example of bitrix24-api.md 3.1."""
 LONGEST_WAIT = 60.0
 """Seconds to wait for a question at the most, whatever the portal asks for."""
 TRIES = 5
 """Tries of a question whose answer was lost, with 0.3, 0.6, 1.2, 2.4 s between."""
 LAST_PAGE = 40
 FATAL_LISTING = frozenset(
-    {"INVALID_API_KEY", "INVALID_APP_KEY", "INVALID_SESSION", "TOKEN_MISSING", "TOKEN_EXPIRED", "SCOPE_DENIED", "IP_NOT_ALLOWED"}
+    """INVALID_API_KEY INVALID_APP_KEY INVALID_SESSION TOKEN_MISSING TOKEN_EXPIRED SCOPE_DENIED IP_NOT_ALLOWED
+    INVALID_CREDENTIALS insufficient_scope invalid_scope PAYMENT_REQUIRED ERROR_METHOD_NOT_FOUND""".split()
 )
 """Codes of a denied template list that a start would meet as well."""
 
 Ask = Callable[[HttpCall], Awaitable[Answer | Lost]]
 
-UNSTATED_RATE, UNSTATED_BURST = 5.0, 5.0
-"""Where nobody states a limit: 300 requests in 60 s, the smaller of Vibecode's two (bitrix24-api.md 3.2)."""
-POLITE_RATE, POLITE_BURST = 4.0, 5.0
+UNSTATED = (5.0, 5.0)
+"""Rate and burst where nobody states a limit: 300 requests in 60 s, the smaller of Vibecode's two (bitrix24-api.md 3.2)."""
+POLITE = (4.0, 5.0)
 """``--polite`` (bitrix24-api.md 3.3)."""
 PLATFORM_WINDOW = (300, 60.0)
+NATIVE, NATIVE_POLITE = (2.0, 50.0), (1.5, 10.0)
+"""Rate and burst of the native bucket on plans below Enterprise, the smaller of the two (3.1), and what leaves room (3.3)."""
 
 
 class RateWishes(Protocol):
@@ -66,12 +73,21 @@ def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     """The limit to keep: the user's, else the portal's own word, else the dialect's smaller one, which may be probed upward."""
     host = portal.base_url.split("/")[2].split(":")[0].lower()
     window = PLATFORM_WINDOW if host in KNOWN_HOSTS else None
+    native = portal.dialect == "native"
+    unstated, polite = (me.bucket or NATIVE, NATIVE_POLITE) if native else (UNSTATED, POLITE)
     stated = wishes.rate or me.rate
-    rate = stated or UNSTATED_RATE
-    burst = wishes.burst or (None if stated else UNSTATED_BURST)
+    rate = stated or unstated[0]
+    burst = wishes.burst or (None if stated else unstated[1])
     if wishes.polite:
-        rate, burst = min(rate, POLITE_RATE), min(burst or POLITE_BURST, POLITE_BURST)
-    return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite, window=window)
+        rate, burst = min(rate, polite[0]), min(burst or polite[1], polite[1])
+    return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite or native, window=window)
+
+
+def operating_of(portal: Portal, wishes: RateWishes, now: float) -> Operating | None:
+    """The native dialect's budget of operating time; a polite run keeps below the documented example."""
+    if portal.dialect != "native":
+        return None
+    return Operating(now, threshold=DOCUMENTED_OPERATING if wishes.polite else None)
 
 
 async def asked(
@@ -90,11 +106,15 @@ async def asked(
         busy = read_busy(answer) if isinstance(answer, Answer) else None
         if throttle is not None:
             throttle.answered(
-                ticket, loop.time(), throttled=busy is not None, lost=isinstance(answer, Lost), after=busy.after if busy else None
+                ticket,
+                loop.time(),
+                throttled=busy is not None and busy.throttled,
+                lost=isinstance(answer, Lost),
+                after=busy.after if busy else None,
             )
         if isinstance(answer, Answer) and busy is None:
             return answer
-        if isinstance(answer, Lost) and answer.reason in (*STOPPING, "READ_TIMEOUT"):
+        if isinstance(answer, Lost) and (answer.reason == "READ_TIMEOUT" or isinstance(lost_verdict(answer), Denied)):
             return answer
         if attempt + 1 < TRIES:
             told = busy.after if busy and throttle is None else None  # else the throttle holds everybody by itself
@@ -119,6 +139,8 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
         note = "the portal does not say its name: it is known by its address and this key, so that another key counts as another portal"
         return Met(identity, me, notes=() if me.portal else (note,))
     why = inert(f"{me.code}: {me.message}") if me else f"HTTP {answer.status}"
+    if me and portal.dialect == "native":
+        return Met(known, stop=me)  # every credential may read its own profile (1.10)
     if me and 300 <= answer.status < 400:  # noqa: PLR2004  a redirect stops the run (4.2)
         return Met(known, stop=me)
     if known:
@@ -129,8 +151,8 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
 
 def _not_met(lost: Lost, known: str | None, where: str) -> Met:
     """No answer at all. Where the portal is known, what the journal holds is still told, though nothing may be sent."""
-    if lost.reason in STOPPING:
-        return Met(known, stop=Denied(lost.reason, STOPPING[lost.reason]))
+    if isinstance(denied := lost_verdict(lost), Denied):
+        return Met(known, stop=denied)
     if lost.left and known:
         return Met(known, notes=(f"the portal did not say who it is ({lost.reason}); going on as {known}",))
     what = f"{where} {'did not answer' if lost.left else 'cannot be reached'} ({lost.message or lost.reason})"
@@ -140,7 +162,7 @@ def _not_met(lost: Lost, known: str | None, where: str) -> Met:
 def busy_of(portal: Portal, answer: Answer) -> Busy | None:
     """Whether an answer to any question asks for time."""
     verdict = portal.gateway.read_start([_ANY], answer)[0]
-    return verdict if isinstance(verdict, Busy) and verdict.throttled else None
+    return verdict if isinstance(verdict, Busy) and (verdict.throttled or verdict.code == EXPIRED_TOKEN) else None
 
 
 async def list_templates(portal: Portal, send: Ask, throttle: Throttle | None) -> tuple[tuple[Template, ...] | None, str]:

@@ -28,7 +28,7 @@ from bulkstart.work import Front, InterruptedByPersonError, Work
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
 UNREADABLE = (
     "the list of running workflows cannot be read ({}), so that nothing could be settled; look at the entities in the portal"
@@ -79,7 +79,7 @@ class Reconcile(Work):
         return sheet
 
     async def _look_up(
-        self, line: Transport, journal: Journal, met: Meeting, doubts: Sequence[Doubtful]
+        self, line: Line, journal: Journal, met: Meeting, doubts: Sequence[Doubtful]
     ) -> tuple[Mapping[str, Found], Stop | None]:
         """Wait until no lost start can still begin, read the list, and credit what it proves."""
         ours = [doubt for doubt in doubts if doubt.ours]
@@ -127,4 +127,6 @@ class Reconcile(Work):
         outcomes, code = ending(begun, self._options, stop, told, {}, sandbox=sandbox)
         run_id = self._resumed.past.run_id
         journal.retell(run_id, code, self._resumed.placed(outcomes, sheet))
-        return finished(self._frame, begun, self._options, stop, outcomes, code, sandbox=sandbox, run_id=run_id)
+        return finished(
+            self._frame, begun, self._options, stop, outcomes, code, sandbox=sandbox, gateway=self._portal.gateway, run_id=run_id
+        )

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bulkstart import oauth
+from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started, Verdict
 from bulkstart.result_columns import Status
 from bulkstart.states import Event
@@ -73,6 +75,8 @@ def lost_verdict(lost: Lost) -> Verdict:
         return InDoubt(lost.reason, f"{what}; it may have started")
     if lost.reason in STOPPING:
         return Denied(lost.reason, STOPPING[lost.reason])
+    if lost.reason in oauth.ADVICE:  # there will be no token in this run
+        return Denied(lost.reason, lost.message or oauth.ADVICE[lost.reason])
     return Busy(lost.reason, lost.message)
 
 
@@ -93,7 +97,7 @@ def decide(verdict: Verdict, *, unsent: int, jitter: float, template_started: bo
             return Final(Event.REFUSE, Status.REFUSED, code, message)
         case InDoubt(code, message):
             return Final(Event.LOSE, Status.IN_DOUBT, code, message)
-        case Busy(throttled=True):
+        case Busy() if verdict.throttled or verdict.code == EXPIRED_TOKEN:  # the next call waits for a new token by itself
             return Again(0.0)
         case Busy(code, message):
             if unsent >= MAX_UNSENT:

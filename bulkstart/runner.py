@@ -11,11 +11,12 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 
 from bulkstart.errors import JournalError
 from bulkstart.exchange import Exchange, Send, Tally
-from bulkstart.gate import Gate
+from bulkstart.gate import Gate, Seat
 from bulkstart.gateways import Gateway
 from bulkstart.halts import Halts
 from bulkstart.inert import inert
@@ -166,10 +167,10 @@ class Runner:
             if self._renewal:
                 await self._renewal.idle()
             session = self._renewal.generation if self._renewal else 0
-            if (ticket := await self.gate.slot()) is None:
+            if (seat := await self.gate.slot(alone=self._wire.alone(ready))) is None:
                 return
             try:  # the row is off the wire when what became of it is on disk: a crash costs no more doubts than that
-                sent = await self._attempt(ready, ticket)
+                sent = await self._attempt(ready, seat)
                 if sent is None:
                     return
                 verdict, sent_at = sent
@@ -211,26 +212,30 @@ class Runner:
             self._asked_to_wait[ready.position] = ready, verdict
         await self._recorder.record(Note(ready.key, Event.DEFER, error_code=inert(getattr(verdict, "code", ""))))
 
-    async def _attempt(self, ready: Ready, ticket: int) -> tuple[Verdict, float] | None:
+    async def _attempt(self, ready: Ready, seat: Seat) -> tuple[Verdict, float] | None:
         """One send: intent on disk, request out, answer read. ``None`` where the row turned out to be another run's."""
-        try:
-            mine = await self._recorder.record(Note(ready.key, Event.SEND, sent_at=time.time()))
-        except asyncio.CancelledError:
-            self._left_over.append(Note(ready.key, Event.DEFER))
-            raise
+        with ExitStack() as undo:
+            undo.callback(self._wire.give_up, seat)
+            try:
+                mine = await self._recorder.record(Note(ready.key, Event.SEND, sent_at=time.time()))
+            except asyncio.CancelledError:
+                self._left_over.append(Note(ready.key, Event.DEFER))
+                raise
+            if mine:
+                undo.pop_all()
         if not mine:
             text = "another run took this row in the meantime; look again when that run has ended"
             await self._not_attempted(ready, "CLAIMED_BY_RUN", text)
             return None
         sent_at = time.time()
-        return await self._exchange(ready, ticket), sent_at
+        return await self._exchange(ready, seat), sent_at
 
-    async def _exchange(self, ready: Ready, ticket: int) -> Verdict:
+    async def _exchange(self, ready: Ready, seat: Seat) -> Verdict:
         attempts = self.attempts.get(ready.position, 0)
         self.attempts[ready.position] = attempts + 1
         self._sent.add(ready.position)
         try:
-            verdict, left = await self._wire.start(ready, ticket)
+            verdict, left = await self._wire.start(ready, seat)
         except asyncio.CancelledError:
             text = "the run was ended while this start was on the wire; it may have started"
             self._left_over.append(Note(ready.key, Event.LOSE, error_code="ABANDONED", error_message=text))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bulkstart.errors import UsageError
 from bulkstart.portal import Portal
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ class SandboxPortal(Portal):
 
 
 @contextmanager
-def sandbox(scenario: str | os.PathLike[str] | dict[str, Any] | None = None) -> Iterator[SandboxPortal]:
+def sandbox(
+    scenario: str | os.PathLike[str] | dict[str, Any] | None = None, *, dialect: str = "vibecode"
+) -> Iterator[SandboxPortal]:
     """A sandbox portal for as long as the block lasts; ``scenario``: a scenario file (its format: ``simulator/SCENARIOS.md``).
+
+    ``dialect``: ``"vibecode"``, ``"native"`` (by webhook) or ``"oauth"``: the same portal, met by its other API.
 
     >>> with sandbox() as portal:
     ...     portal.loopback
@@ -41,7 +46,18 @@ def sandbox(scenario: str | os.PathLike[str] | dict[str, Any] | None = None) -> 
         tempfile.TemporaryDirectory(prefix="bulkstart-sandbox-", ignore_cleanup_errors=True) as folder,
         Sandbox(scenario) as server,
     ):
-        portal = Portal.vibecode(api_key=server.api_key, session_token=server.session_token, base_url=server.url)
+        portal = _portal(server, dialect)
         known = {entry.name: getattr(portal, entry.name) for entry in fields(Portal)}
         known |= {"journal": Path(folder) / "journal.sqlite", "is_sandbox": True}
         yield SandboxPortal(**known, _server=server)
+
+
+def _portal(server: Sandbox, dialect: str) -> Portal:
+    if dialect == "native" and server.webhook_url:
+        return Portal.native(webhook_url=server.webhook_url)
+    if dialect == "oauth" and server.oauth_settings:
+        found = {name.removeprefix("BULKSTART_").lower(): value for name, value in server.oauth_settings.items()}
+        return Portal.oauth(**found)
+    if dialect == "vibecode":
+        return Portal.vibecode(api_key=server.api_key, session_token=server.session_token, base_url=server.url)
+    raise UsageError(f"dialect must be vibecode, native or oauth, and stand in the scenario, not {dialect!r}")

@@ -38,7 +38,7 @@ class Sheet:
         return {row.previous.workflow_id for row in self.checked.rows if row.previous and row.previous.workflow_id}
 
 
-def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool) -> Sheet:
+def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode") -> Sheet:
     """Check every cell of every row; a row without a problem gets its key."""
     wanted = CheckOptions(
         template=options.template,
@@ -46,6 +46,7 @@ def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bo
         mapped=options.columns,
         values=options.values,
         formats=Formats(decimal=options.decimal, date_format=options.date_format),
+        dialect=dialect,
         portal=None if loopback else met.me.portal or None,
     )
     checked = check_frame(frame, wanted, met.templates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Sequence
 
+from bulkstart import oauth
 from bulkstart.model import Outcome, Problem
 from bulkstart.result_columns import Status
 
@@ -26,6 +27,17 @@ _ADVICE = {
     "ERROR_LOOP_DETECTED": "the portal saw the same error too often: mend its cause, wait, then run the sheet again",
     "BITRIX_UNAVAILABLE": "the portal was down, slow or over its limit: look at these entities in the portal before anything is started again",
     "QUEUE_TIMEOUT": "the request waited too long in the gateway and may still have run: look at these entities in the portal",
+    "INVALID_CREDENTIALS": "the webhook is wrong, revoked or expired: set BULKSTART_WEBHOOK_URL to a valid one, then run the sheet again",
+    "NO_AUTH_FOUND": "the portal saw no credentials: check BULKSTART_WEBHOOK_URL or BULKSTART_ACCESS_TOKEN, then run the sheet again",
+    "invalid_token": "the access token is no token of this portal: log the application in anew and set both tokens again",
+    "authorization_error": "the credential's owner may not work on this portal any more: make a webhook as another user",
+    "ACCESS_DENIED": "the plan or the credential's user does not allow it: ask an administrator of the portal",
+    "ERROR_METHOD_NOT_FOUND": "this portal has no workflows by REST: check the address and the plan",
+    "METHOD_CONFIRM_WAITING": "an administrator must confirm this use of the method in the portal, then run the sheet again",
+    "METHOD_CONFIRM_DENIED": "an administrator has denied this use of the method: ask there",
+    "APPLICATION_NOT_FOUND": "the application is not installed on this portal: install it, and log it in anew",
+    "OVERLOAD_LIMIT": "Bitrix24 has blocked this portal's REST for overload: write to its support before anything else",
+    "OPERATION_TIME_LIMIT": "the portal's time for this method is used up: run the sheet again in ten minutes",
     "duplicate-row": "delete the repeated rows, or give them different parameters",
 }
 _BY_STATUS = {
@@ -72,8 +84,9 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
     for (status, code), found in ranked[:_SHOWN_GROUPS]:
         lines.append(f"  {_WORDS.get(status, str(status))} · {code} × {len(found):,} · {_rows(found, labels)}")
         lines.append(f"      {found[0].error_message}")
-        if code not in _SAID_BY_MESSAGE:
-            lines.append(f"      → {_ADVICE.get(code) or _BY_STATUS.get(status, '')}")
+        advice = _ADVICE.get(code) or oauth.ADVICE.get(code) or _BY_STATUS.get(status, "")
+        if code not in _SAID_BY_MESSAGE and advice not in found[0].error_message:
+            lines.append(f"      → {advice}")
     if len(ranked) > _SHOWN_GROUPS:
         lines.append(f"  and {len(ranked) - _SHOWN_GROUPS} more kinds of error; all of them stand in the results")
     if results:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 from bulkstart.gateways.running import Running
 from bulkstart.model import Answer, Denied, Lost
+from bulkstart.plan import Plan
 from bulkstart.portal import Portal
 from bulkstart.preflight import Ask, asked, busy_of, code_of
+from bulkstart.retry import lost_verdict
 from bulkstart.throttle import Throttle
 
 MOST_PAGES = 400
+BASELINE_SECONDS = 10.0
+"""Seconds to wait for a page of the running list before the first send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
         page = portal.gateway.read_running(answer) if isinstance(answer, Answer) else None
         if page is None or isinstance(answer, Lost):
             return _unread(portal, answer)
-        offset = _ahead(answer) if offset is None else offset
+        offset = ahead(answer) if offset is None else offset
         rows, total = page
         fresh = fresh or any(running.workflow_id not in seen for running in rows)
         seen |= {running.workflow_id: running for running in rows}
@@ -65,9 +70,24 @@ async def sweep(portal: Portal, send: Ask, throttle: Throttle, template_id: int 
         passes, quiet = passes + 1, 0 if fresh else quiet + 1
         one_page = passes == 1 and place == len(rows)
         if one_page or (quiet and len(seen) >= (total or 0)) or quiet > 1:
-            return Sweep(at, offset, seen)
+            return Sweep(at, offset, {key: one for key, one in seen.items() if template_id in (None, one.template_id)})
         place, fresh = 0, False
     return Unread("LIST_TOO_LONG")  # what was not read would count as ended
+
+
+async def baseline(
+    portal: Portal, send: Callable[..., Awaitable[Answer | Lost]], throttle: Throttle, plan: Plan, say: Callable[[str], None]
+) -> Sweep | None:
+    """What runs on the portal before the first send: without it, no doubt could ever be settled by the list."""
+    if not plan.ready:
+        return None
+    templates = {ready.request.template_id for ready in plan.ready}
+    only = templates.pop() if len(templates) == 1 else None
+    found = await sweep(portal, partial(send, within=BASELINE_SECONDS), throttle, only)
+    if isinstance(found, Unread):
+        say(f"the list of running workflows cannot be read ({found.code}): doubts of this run must be settled by hand")
+        return None
+    return found
 
 
 async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Mapping[tuple[str, int], int] | None:
@@ -76,14 +96,22 @@ async def count_running(portal: Portal, send: Ask, throttle: Throttle) -> Mappin
     return None if isinstance(found, Unread) else found.by_document()
 
 
+def reason_unread(portal: Portal, answer: Answer | Lost) -> str:
+    """Why a page of the running list cannot be read, as the portal's code; ``""`` where it can."""
+    if isinstance(answer, Answer) and portal.gateway.read_running(answer) is not None:
+        return ""
+    return _unread(portal, answer).code
+
+
 def _unread(portal: Portal, answer: Answer | Lost) -> Unread:
     if isinstance(answer, Lost):
-        return Unread(answer.reason)
+        denied = lost_verdict(answer)
+        return Unread(answer.reason, denied if isinstance(denied, Denied) else None)
     verdict = portal.gateway.read_stop(answer)
     return Unread(code_of(portal, answer), verdict if isinstance(verdict, Denied) else None)
 
 
-def _ahead(answer: Answer) -> float | None:
+def ahead(answer: Answer) -> float | None:
     """The portal's clock against ours, by the ``Date`` header, which tells whole seconds."""
     try:
         told = parsedate_to_datetime(answer.headers.get("date", ""))

@@ -18,12 +18,12 @@ from bulkstart.model import Answer, Denied
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import asked, busy_of
-from bulkstart.retry import Stop
+from bulkstart.retry import Stop, lost_verdict
 from bulkstart.sweep import Unread, sweep
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
 if TYPE_CHECKING:
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
 AT_ONCE = 4
 NOT_CONFIRMED = Stop("RUN_STOPPED", "not confirmed; nothing was terminated", 6)
@@ -84,7 +84,7 @@ class Undo(Work):
                 except InterruptedByPersonError:
                     return Undone(past.run_id, past.portal, 0, stop=INTERRUPTED)
 
-    async def _undone(self, line: Transport, journal: Journal, met: Meeting) -> Undone:
+    async def _undone(self, line: Line, journal: Journal, met: Meeting) -> Undone:
         past = self._past
         started = journal.started_by(past.run_id)
         nothing = Undone(past.run_id, past.portal, len(started))
@@ -122,7 +122,7 @@ class Undo(Work):
         return f"{count:,} running workflows would be {what}. {done} Go on?"
 
     async def _terminate(
-        self, ours: list[str], gone: tuple[str, ...], started: int, journal: Journal, line: Transport, met: Meeting
+        self, ours: list[str], gone: tuple[str, ...], started: int, journal: Journal, line: Line, met: Meeting
     ) -> Undone:
         """One request for each; the list is read again at the end, since a lost answer proves nothing."""
         todo, why, before, stops = list(ours), dict.fromkeys(ours, "not asked"), set[str](), list[Stop]()
@@ -132,14 +132,14 @@ class Undo(Work):
                 workflow_id = todo.pop(0)
                 call = self._portal.gateway.stop_call(workflow_id, erase=self._erase)
                 answer = await asked(line.send, call, met.throttle, lambda got: busy_of(self._portal, got))
-                verdict = self._portal.gateway.read_stop(answer) if isinstance(answer, Answer) else answer
+                verdict = self._portal.gateway.read_stop(answer) if isinstance(answer, Answer) else lost_verdict(answer)
                 if isinstance(verdict, Stopped):
                     why.pop(workflow_id)
                     before.update({workflow_id} if verdict.before else ())
                 elif isinstance(verdict, Denied):
                     stops.append(Stop(inert(verdict.code), inert(verdict.message), verdict.exit_code))
                 else:
-                    why[workflow_id] = getattr(verdict, "code", "") or getattr(verdict, "reason", "")
+                    why[workflow_id] = getattr(verdict, "code", "")
 
         self._workers = [asyncio.create_task(work()) for _ in range(min(AT_ONCE, len(ours)))]
         await asyncio.wait(self._workers)

@@ -16,7 +16,7 @@ from bulkstart.portal import Portal
 from bulkstart.runner import Runner
 
 if TYPE_CHECKING:
-    from bulkstart.transport import Transport
+    from bulkstart.meeting import Line
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Work:
         finally:
             self._waiting = None
 
-    async def _met(self, line: Transport, journal: Journal | None) -> Meeting:
+    async def _met(self, line: Line, journal: Journal | None) -> Meeting:
         """The meeting with the portal; an interrupt while it is silent is a meeting that forbids everything."""
         try:
             return await self._unless_interrupted(meeting(self._portal, line, journal, self._options))

@@ -89,8 +89,14 @@ def until(holds: Callable[[], Any], seconds: float = 15.0, what: str = "it") -> 
 
 
 def starts(ledger: Iterable[Json], kind: str) -> list[Json]:
-    """The lines of one kind that are about starts."""
-    return [line for line in ledger if line["kind"] == kind and line["on"] == "start"]
+    """The lines of one kind that are about starts; of a batch that arrived, a line for each of its starts."""
+    found = []
+    for line in ledger:
+        if line["kind"] == kind and line["on"] == "start":
+            found.append(line)
+        elif line["kind"] == kind == "arrival" and line["on"] == "batch":
+            found += [{**line, **one} for one in line.get("starts") or ()]
+    return found
 
 
 def intent(line: Json) -> str:
@@ -214,10 +220,10 @@ def deals(count: int, first: int = 1) -> pd.DataFrame:
     return pd.DataFrame({"entityId": list(range(first, first + count))})
 
 
-def run(scenario: Json, frame: pd.DataFrame | None = None, *, rows: int = 8, **options: Any) -> Ran:
+def run(scenario: Json, frame: pd.DataFrame | None = None, *, rows: int = 8, dialect: str = "vibecode", **options: Any) -> Ran:
     """Start a frame on a sandbox portal with this scenario, fast and one after the other, and compare it with the ledger."""
     chosen: dict[str, Any] = {"template": 713, "max_unknown": 1, "canary": 0, **FAST, **options}
-    with bulkstart.sandbox({"templates": [PLAIN], **scenario}) as portal:
+    with bulkstart.sandbox({"templates": [PLAIN], **scenario}, dialect=dialect) as portal:
         results = bulkstart.start(deals(rows) if frame is None else frame, portal=portal, **chosen)
         ran = Ran(results, portal.ledger())
     truth(results, ran.ledger)
@@ -288,13 +294,19 @@ class Desk:
 
     def again(self, sheet: Path, *words: object) -> Said:
         """The same as ``start`` inside this process, which spares a second: for what follows a run that was a process."""
+        return self.inside(sheet, "--template", "713", "--yes", "--json", *FAST_WORDS, *words)
+
+    def inside(self, *words: object) -> Said:
+        """The same as ``cli`` inside this process."""
         out, err = io.StringIO(), io.StringIO()
-        given = ["--template", "713", "--yes", "--json", *FAST_WORDS, *words]
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             for name, value in self.settings().items():
                 patch.setenv(name, value)
+            for name in self.env:
+                if not self.env[name]:
+                    patch.delenv(name, raising=False)
             patch.chdir(self.folder)
-            code = main([str(word) for word in (sheet, *given)])
+            code = main([str(word) for word in words])
         return Said(code, out.getvalue(), err.getvalue())
 
     def sheet(self, name: str = "deals.csv", rows: int = 8, first: int = 1) -> Path:

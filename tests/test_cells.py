@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkstart.cells import CellError, entity_id, entity_type, is_blank, link_host, plain, shown, template_id
+from bulkstart.gateways.documents import NAMES, named
 from bulkstart.model import ErrorCell, UncalculatedCell
 
 INVISIBLE = re.compile("[\u200b-\u200f\u202a\u202c\u2060\u2066\u2069\ufeff]")
@@ -171,7 +172,7 @@ def test_an_accepted_id_is_a_whole_run_of_digits_of_its_cell(cell):
 
 @given(CELLS)
 def test_reading_a_template_or_an_entity_type_raises_nothing_else(cell):
-    for read in (template_id, entity_type, lambda value: entity_type(value, native=True)):
+    for read in (template_id, entity_type, native_type):
         try:
             read(cell)
         except CellError as error:
@@ -208,12 +209,19 @@ def test_what_is_no_entity_type_is_a_problem(cell):
         entity_type(cell)
 
 
+def native_type(value):
+    return entity_type(value, named=named, names=NAMES)
+
+
 def test_the_native_dialect_knows_more_entity_types():
-    assert [entity_type(word, native=True) for word in ("Quote", "smart_invoice", "DYNAMIC_147", "deal")] == [
-        *("quote", "smart_invoice", "dynamic_147", "deal")
+    words = ("Quote", "smart_invoice", "DYNAMIC_147", "Смарт-процесс 147", "Счёт", "deal")
+    assert [native_type(word) for word in words] == [
+        *("quote", "smart_invoice", "dynamic_147", "dynamic_147", "smart_invoice", "deal")
     ]
+    with pytest.raises(CellError, match="dynamic_N"):
+        native_type("dynamic_0")
     with pytest.raises(CellError):
-        entity_type("dynamic_0", native=True)
+        native_type(True)
 
 
 @pytest.mark.parametrize("cell", ["#N/A", ErrorCell(""), UncalculatedCell(""), 0, False, "0", "-"])

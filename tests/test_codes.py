@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkstart.gateways import codes
-from bulkstart.gateways.codes import native_verdict, vibecode_verdict
+from bulkstart.gateways.codes import native_answer, native_verdict, vibecode_verdict
 from bulkstart.model import Busy, Denied, InDoubt, Refused
 
 NATIVE = {
@@ -138,3 +138,32 @@ def test_throttling_says_how_long_where_that_is_known():
     assert vibecode("RATE_LIMITED").after is None
     assert native_verdict("QUERY_LIMIT_EXCEEDED", "").after is None
     assert native_verdict("OPERATION_TIME_LIMIT", "").after == 60.0
+
+
+def native(code, message="text", **more):
+    return native_answer(code, message, **more)
+
+
+@pytest.mark.parametrize(("code", "kind"), pairs(NATIVE))
+def test_the_native_dialect_itself_answers_by_the_same_table(code, kind):
+    assert kind_of(native(code)) == kind
+    assert native(code).code.upper() == code.upper()
+
+
+def test_an_expired_token_asks_for_a_new_one_only_where_there_can_be_one():
+    assert native("Expired_Token", renewable=True) == Busy(codes.EXPIRED_TOKEN, "text")
+    assert kind_of(native("expired_token")) == "denied"
+    assert kind_of(native("invalid_token", renewable=True)) == "denied"
+
+
+@pytest.mark.parametrize("text", ["Template not found", "Empty TEMPLATE_ID", "text", ""])
+def test_without_a_code_only_the_three_texts_refuse_and_every_row_has_a_code(text):
+    assert native("", text) == InDoubt("BITRIX_ERROR", text)
+    for known in codes.REFUSING_TEXTS:
+        assert native("", known) == relayed("", known)
+
+
+def test_what_the_portal_says_of_waiting_wins_over_what_we_assume():
+    assert native("OPERATION_TIME_LIMIT", after=7.0).after == 7.0
+    assert native("QUERY_LIMIT_EXCEEDED", after=7.0).after == 7.0
+    assert not hasattr(native("ERROR_ARGUMENT", after=7.0), "after")

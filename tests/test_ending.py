@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, ending, finished
 from bulkstart.forecast import forecast
+from bulkstart.gateways.vibecode import Vibecode
 from bulkstart.journal_view import EMPTY
 from bulkstart.model import Outcome, Template
 from bulkstart.options import Options
@@ -124,7 +125,7 @@ def test_what_a_sheet_said_still_keeps_its_row_from_starting_when_the_sheet_is_m
     found = begun(frame, options)
     stop = stop_of(found, options)
     outcomes, code = ending(found, options, stop, {}, {})
-    results = finished(frame, found, options, stop, outcomes, code, sandbox=False).results
+    results = finished(frame, found, options, stop, outcomes, code, sandbox=False, gateway=Vibecode()).results
     mended = begun(results.assign(entityId=range(1, len(rows) + 1)))
     spoke = {place for place, (said, _) in enumerate(rows) if said[1] or said[0].startswith("in")}
     assert {ready.position for ready in mended.plan.ready}.isdisjoint(spoke)
@@ -137,7 +138,7 @@ def test_words_that_do_not_fit_together_are_not_forgotten_where(name, odd):
     found = begun(frame, options)
     stop = stop_of(found, options)
     outcomes, code = ending(found, options, stop, {}, {})
-    results = finished(frame, found, options, stop, outcomes, code, sandbox=False).results
+    results = finished(frame, found, options, stop, outcomes, code, sandbox=False, gateway=Vibecode()).results
     mended = begun(results.assign(entityId=[1, 2]))
     assert place not in {ready.position for ready in mended.plan.ready}
 
@@ -155,7 +156,7 @@ def test_the_sandbox_marks_its_own_rows_and_no_real_word():
     frame = sheet([STARTED, DOUBT, rehearsed, NOTHING])
     found = begun(frame, sandbox=True)
     outcomes, code = ending(found, OPTIONS, None, {3: Outcome(3, Status.STARTED, "w.9", attempts=1)}, {})
-    results = finished(frame, found, OPTIONS, None, outcomes, code, sandbox=True).results
+    results = finished(frame, found, OPTIONS, None, outcomes, code, sandbox=True, gateway=Vibecode()).results
     assert [message.endswith(SANDBOX_MARK) for message in results["errorMessage"]] == [False, False, True, True]
 
 
@@ -214,7 +215,7 @@ def test_a_dry_run_plans_what_it_would_start_and_shows_each_body():
     found = begun(frame, wanted)
     outcomes, code = ending(found, wanted, None, {}, {})
     assert [outcome.status for outcome in outcomes] == [Status.PLANNED, Status.INVALID, Status.ALREADY_STARTED]
-    results = finished(frame, found, wanted, None, outcomes, code, sandbox=False).results
+    results = finished(frame, found, wanted, None, outcomes, code, sandbox=False, gateway=Vibecode()).results
     assert [bool(body) for body in results["requestBody"]] == [True, False, False]
 
 
@@ -228,7 +229,7 @@ def test_the_frame_carries_what_the_run_was():
     frame = sheet([NOTHING, NOTHING], [1, BAD])
     found = begun(frame)
     outcomes, code = ending(found, OPTIONS, SHEET_HAS_PROBLEMS, {}, {})
-    end = finished(frame, found, OPTIONS, SHEET_HAS_PROBLEMS, outcomes, code, sandbox=False, run_id="run-1")
+    end = finished(frame, found, OPTIONS, SHEET_HAS_PROBLEMS, outcomes, code, sandbox=False, gateway=Vibecode(), run_id="run-1")
     attrs = end.results.attrs
     assert (attrs["run_id"], attrs["exit_code"], attrs["portal"]) == ("run-1", 3, "acme.bitrix24.ru")
     assert [(problem["row"], problem["code"]) for problem in attrs["problems"]] == [(3, "type-error")]

@@ -108,3 +108,38 @@ def test_a_line_of_totals_is_one_problem_that_names_it(word):
 def test_a_good_row_whose_title_begins_like_a_total_is_a_row():
     checked = check(sheet(entityId=[1, 2], title=["Total Ltd", "Итоговая встреча"]), template=713)
     assert (len(intents(checked)), codes(checked)) == (2, [])
+
+
+# ------------------------------------------------------------------------------------------------------------ native
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("Quote", "quote"),
+        ("Предложение", "quote"),
+        ("Счёт", "smart_invoice"),
+        ("SPA 147", "dynamic_147"),
+        ("Смарт-процесс 147", "dynamic_147"),
+        ("task", "task"),
+        ("Сделка", "deal"),
+    ],
+)
+def test_natively_more_words_name_a_type_in_cells_and_as_an_option(word, kind):
+    by_cell = check(sheet(entityId=[1], entityType=[word]), None, template=9, dialect="native")
+    by_option = check(sheet(entityId=[1]), None, template=9, entity_type=word, dialect="native")
+    assert intents(by_cell) == intents(by_option) == [(9, kind, 1)]
+
+
+def test_natively_a_type_that_there_is_not_is_said_with_those_that_there_are():
+    checked = check(sheet(entityId=[1], entityType=["iblock_57"]), None, template=9, dialect="native")
+    assert codes(checked) == [(0, "type-error")]
+    assert "dynamic_N" in checked.problems[0].message
+
+
+def test_the_gateway_takes_its_four_types_only():
+    checked = check(sheet(entityId=[1], entityType=["quote"]), None, template=9)
+    assert codes(checked) == [(0, "type-error")]
+    smart = (Template(9, "Smart", "dynamic_147", ()),)
+    assert codes(check(sheet(entityId=[1]), smart, template=9)) == [(0, "constraint-error")]
+    assert intents(check(sheet(entityId=[1]), smart, template=9, dialect="native")) == [(9, "dynamic_147", 1)]

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from bulkstart.gate import Gate
+from bulkstart.batching import Batching
+from bulkstart.gate import GATHER, Gate
+from bulkstart.operating import Operating, Spent
 from bulkstart.retry import Stop
 from bulkstart.throttle import Limits, Throttle
 from tests.virtual import run
@@ -278,3 +280,179 @@ def test_a_change_is_heard_by_all_who_wait_even_in_the_turn_in_which_they_begin(
         return gate.now()
 
     assert run(go()) < 6
+
+
+# ----------------------------------------------------------------------------------------------------- operating time
+
+
+def spending(work):
+    """Run ``work(gate)`` in virtual time with a budget of operating time, and no other limit."""
+
+    async def go():
+        gate = Gate(Throttle(FAST, now()), max_unknown=1000, operating=Operating(now()))
+        gate.succeeded(1000.0)
+        return await work(gate)
+
+    return run(go())
+
+
+def test_used_up_operating_time_holds_everyone_until_the_portal_has_some_again():
+    async def work(gate):
+        for _ in range(5):
+            gate.spent((await gate.slot()).ticket, 1.0, [Spent(operating=1.0, reset_in=40.0, duration=1.0)])
+            gate.back()
+        gate.spent((await gate.slot()).ticket, None, used_up=True)
+        gate.back()
+        await gate.slot()
+        assert 39 <= now() <= 100
+
+    spending(work)
+
+
+def test_a_start_that_never_ran_takes_no_operating_time():
+    async def work(gate):
+        for seconds in (None, 1.0):
+            ticket = (await gate.slot()).ticket
+            gate.spent(ticket, seconds)
+            gate.spent(ticket, seconds, used_up=True)  # told twice: once counts
+            gate.back()
+        await gate.slot()
+        assert now() < 1, "nobody is held"
+
+    spending(work)
+
+
+def test_without_a_budget_nothing_is_counted():
+    async def work(gate):
+        gate.spent((await gate.slot()).ticket, 1000.0, used_up=True)
+        gate.back()
+        assert await gate.slot() is not None
+        assert now() < 1
+
+    within(work)
+
+
+# ------------------------------------------------------------------------------------------------------------ batches
+
+FIVES = Batching(5, 10, auto=False)
+SLOWLY = Limits(rate=2.0, burst=1.0)
+
+
+def batched(work, *, limits=FAST, batching=FIVES, **more):
+    """Run ``work(gate)`` on a gate that has measured starts of 10 ms, with five rows a request."""
+
+    async def measured(gate):
+        gate.succeeded(0.01)
+        return await work(gate)
+
+    return within(measured, limits=limits, batching=batching, **more)
+
+
+async def seated(gate, count, *, alone=()):
+    """So many rows ask for a seat at once."""
+    return await asyncio.gather(*(gate.slot(alone=number in alone) for number in range(count)))
+
+
+def test_rows_that_wait_together_share_requests():
+    async def work(gate):
+        seats = await seated(gate, 10)
+        assert [seat.rows for seat in seats] == [5] * 10
+        assert [seat.ticket for seat in seats] == [seats[0].ticket] * 5 + [seats[5].ticket] * 5
+        assert gate.on_wire == 10
+        assert gate.throttle.state(now()).on_wire == 2, "a batch is one request"
+
+    batched(work)
+
+
+def test_a_row_that_goes_alone_shares_no_request_and_keeps_its_place():
+    async def work(gate):
+        seats = await seated(gate, 6, alone={2})
+        assert [seat.rows for seat in seats] == [2, 2, 1, 3, 3, 3]
+        assert len({seat.ticket for seat in seats}) == 3
+
+    batched(work)
+
+
+def test_a_request_waits_for_its_rows_a_moment_and_no_longer():
+    async def work(gate):
+        begun = now()
+        first = asyncio.ensure_future(gate.slot(alone=False))
+        await asyncio.sleep(GATHER / 2)
+        assert not first.done()
+        second = await gate.slot(alone=False)
+        assert (await first, now()) == (second, pytest.approx(begun + GATHER, abs=0.001))
+        assert second.rows == 2
+        later = now()
+        alone = await gate.slot(alone=False)
+        assert (alone.rows, now()) == (1, pytest.approx(later + GATHER, abs=0.02)), "the others are on the wire"
+
+    batched(work)
+
+
+def test_a_full_request_leaves_at_once():
+    async def work(gate):
+        begun = now()
+        await seated(gate, 5)
+        assert now() == pytest.approx(begun, abs=0.001)
+
+    batched(work)
+
+
+@pytest.mark.parametrize("most", [3, 5, 7, 20])
+def test_never_more_than_max_unknown_rows_are_out_however_they_share_requests(most):
+    async def work(gate):
+        waiting = {asyncio.ensure_future(gate.slot(alone=False)) for _ in range(200)}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            assert 0 < gate.on_wire <= most
+            await asyncio.sleep(0.01)
+            for _ in done:
+                gate.back()
+        assert gate.on_wire == 0
+
+    batched(work, batching=Batching(5, most, auto=False), max_unknown=most)
+
+
+def test_requests_not_rows_are_what_the_portals_rate_counts():
+    async def work(gate):
+        begun = now()
+        for _ in range(4):
+            for _ in await seated(gate, 5):
+                gate.back()
+        assert now() - begun == pytest.approx(1.5, abs=0.1), "four requests at two a second, the first at once"
+
+    batched(work, limits=SLOWLY)
+
+
+def test_a_row_with_a_seat_leaves_although_the_run_is_drained_and_others_do_not():
+    async def work(gate):
+        waiting = [asyncio.ensure_future(gate.slot(alone=False)) for _ in range(7)]
+        await asyncio.sleep(0.001)
+        gate.drain(REASON)
+        seats = await asyncio.gather(*waiting)
+        assert [seat and seat.rows for seat in seats] == [5] * 5 + [None] * 2
+
+    batched(work)
+
+
+def test_one_row_a_request_until_something_is_measured_and_where_the_portal_takes_no_batch():
+    async def work(gate):
+        assert [seat.rows for seat in await seated(gate, 3)] == [1, 1, 1]
+        gate.succeeded(0.01)
+        assert [seat.rows for seat in await seated(gate, 2)] == [2, 2]
+        gate.no_batches()
+        assert [seat.rows for seat in await seated(gate, 2)] == [1, 1]
+
+    within(work, batching=FIVES)
+
+
+def test_operating_time_bounds_the_rows_of_a_request():
+    async def work(gate):
+        gate.operating.answered(gate.operating.leave(now()), now(), seconds=10.0)
+        first, *others = [asyncio.ensure_future(gate.slot(alone=False)) for _ in range(4)]
+        assert (await first).rows == 2, "two more of 10 s fit into 36 s"
+        for other in others:
+            other.cancel()
+
+    operating = Operating(0.0, threshold=40.0)
+    batched(work, operating=operating)

@@ -31,6 +31,7 @@ CONTRACT = {
     "resume": f"--release-doubts {SHEET} {START} {GENERAL} --sandbox",
     "reconcile": f"--settle --output --safe-csv --rate --burst {GENERAL} --sandbox",
     "undo": f"--erase --dry-run --yes --rate --burst {GENERAL} --sandbox",
+    "doctor": f"--template --entity-type --rate --burst {GENERAL} --sandbox",
     "sandbox": "--port --scenario --ledger --help --version",
 }
 """The options of the interface page that this version has, by command."""

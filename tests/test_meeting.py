@@ -12,12 +12,15 @@ import pytest
 import bulkstart
 from bulkstart.errors import JournalError
 from bulkstart.journal import Journal
-from bulkstart.meeting import journal_file, journal_of, line_to, meeting, unmet
+from bulkstart.meeting import SignedLine, journal_file, journal_of, line_to, meeting, unmet
 from bulkstart.model import Answer, Denied, Lost
+from bulkstart.oauth import Client, Tokens
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import QUESTION_SECONDS
-from tests.conftest import PLAIN
+from bulkstart.secret import Secret
+from bulkstart.tokens import Renewer, TokenStore, token_file
+from tests.conftest import FAST, PLAIN, deals
 from tests.virtual import run
 
 GATEWAY = Portal.vibecode(api_key="vibe_api_PLANTED", base_url="https://gateway.example/v1")
@@ -209,3 +212,83 @@ def test_the_line_carries_questions_with_the_portals_credentials_as_long_as_it_i
     with bulkstart.sandbox({"templates": [PLAIN]}) as portal:
         answer = asyncio.run(go(portal))
     assert answer.status == 200
+
+
+# -------------------------------------------------------------------------------------------------------------- native
+
+
+NATIVE = Portal.native(webhook_url="https://acme.bitrix24.ru/rest/1/PLANTEDcode/")
+PROFILE = Answer(200, {}, json.dumps({"result": {"ID": "1", "ADMIN": True, "NAME": "A", "LAST_NAME": "B"}}).encode())
+ROWS = {
+    "result": [{"ID": "713", "NAME": "Plain", "MODULE_ID": "crm", "ENTITY": "CCrmDocumentDeal", "DOCUMENT_TYPE": "DEAL"}],
+    "total": 1,
+}
+
+
+class NativeLine(Line):
+    """Answers by method."""
+
+    def __init__(self, me=PROFILE):
+        super().__init__()
+        listed = Answer(200, {}, json.dumps(ROWS).encode())
+        self.answers = {"/profile": me, "/bizproc.workflow.template.list": listed}
+
+
+def test_a_native_portal_is_met_by_its_profile_and_never_remembered_since_its_address_says_who_it_is(journal):
+    line = NativeLine()
+    found, _ = met(line, journal, NATIVE)
+    assert [path.split(".json")[0] for path in line.paths] == ["/profile", "/bizproc.workflow.template.list"]
+    assert (found.met.identity, [template.id for template in found.met.templates]) == ("acme.bitrix24.ru", [713])
+    assert (found.limits.rate, found.limits.burst) == (2.0, 50.0)
+    assert journal._db.execute("SELECT COUNT(*) FROM portals").fetchone() == (0,)
+
+
+class Wire:
+    """Answers one after the other; remembers the bodies, how long it would have waited, and its headers."""
+
+    def __init__(self, *answers):
+        self.answers, self.calls, self.headers = list(answers), [], []
+
+    async def send(self, call, *, within=None):
+        self.calls.append((json.loads(call.body), within))
+        return self.answers.pop(0)
+
+    def renew(self, headers):
+        self.headers.append(headers)
+
+
+def test_a_signed_line_puts_the_present_token_into_each_body_and_a_new_one_behind_an_expired_one(tmp_path):
+    expired = Answer(401, {}, b'{"error": "expired_token", "error_description": "m"}')
+    wire = Wire(expired, PROFILE)
+    fresh = json.dumps({"access_token": "second", "refresh_token": "next", "expires_in": 3600}).encode()
+    client = Client("local.shop", Secret("PLANTEDsecret"))
+    asked = []
+
+    async def fetch(address):
+        asked.append(address)
+        return Answer(200, {}, fresh)
+
+    tokens = Tokens(Secret("first-token"), Secret("first-refresh"))
+    store = TokenStore(token_file(tmp_path / "journal.sqlite", "acme.bitrix24.ru", "local.shop"), tokens.seed)
+    gateway = Portal.oauth(portal_url="https://acme.bitrix24.ru", access_token="first-token").gateway
+
+    async def go():
+        renewer = Renewer(client, tokens, store, fetch)
+        line = SignedLine(wire, renewer, gateway.is_expired)
+        answers = [await line.send(gateway.me_call(), within=7.0), await line.send(gateway.me_call())]
+        line.renew({"X": Secret("PLANTEDheader")})
+        await renewer.close()
+        return answers
+
+    assert asyncio.run(go()) == [expired, PROFILE]
+    assert [(body["auth"], within) for body, within in wire.calls] == [("first-token", 7.0), ("second", None)]
+    assert (len(asked), len(wire.headers)) == (1, 1)
+    assert store.read().access.reveal() == "second", "kept before it was used"
+
+
+def test_the_renewed_pair_is_kept_beside_the_journal_of_the_run(tmp_path):
+    scenario = {"templates": [PLAIN], "native": {"applications": [{"lifetime_starts": 1}]}}
+    with bulkstart.sandbox(scenario, dialect="oauth") as portal:
+        results = bulkstart.start(deals(3), portal=portal, template=713, journal=tmp_path / "mine.sqlite", **FAST)
+    assert results["startStatus"].tolist() == ["started"] * 3
+    assert len(list((tmp_path / "mine.sqlite-tokens").glob("*.json"))) == 1

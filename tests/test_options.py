@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 
+from bulkstart.batching import Batching
 from bulkstart.errors import UsageError
 from bulkstart.options import Options, StartOptions, options_of
 
@@ -37,7 +38,7 @@ def test_zero_turns_a_bar_off_and_less_is_refused(name):
     "given",
     [
         {"decimal": ";"},
-        {"batch": 5},
+        {"batch": 11},
         {"batch": "many"},
         {"burst": 0.5},
         {"template": "713"},
@@ -82,3 +83,35 @@ def test_every_option_of_the_interface_that_concerns_a_start_can_be_given_in_pyt
     wanted |= {"rate", "burst", "polite", "max_unknown", "batch", "halt_doubts", "halt_same", "halt_percent", "per_document"}
     wanted |= {"campaign", "allow_changed", "reconcile", "probe_running", "journal", "deadline", "timeout"}
     assert wanted - set(StartOptions.__annotations__) == set()
+
+
+@pytest.mark.parametrize(
+    ("batch", "most", "found"),
+    [
+        ("auto", 50, Batching(10, 10)),
+        ("auto", 1, Batching(1, 10)),
+        ("off", 50, Batching(1, 10, auto=False)),
+        (1, 1, Batching(1, 10, auto=False)),
+        ("7", 50, Batching(7, 10, auto=False)),
+    ],
+)
+def test_batch_says_how_many_rows_share_a_request_on_a_portal_that_takes_so_many(batch, most, found):
+    assert Options(batch=batch).batching(most) == found
+
+
+@pytest.mark.parametrize(("most", "what"), [(1, "no batch for starts"), (50, "50 at most")])
+def test_more_than_the_portal_takes_is_refused(most, what):
+    with pytest.raises(UsageError, match=what):
+        Options(batch=60, max_unknown=100).batching(most)
+
+
+@pytest.mark.parametrize(
+    ("batch", "what"),
+    [
+        (11, "--max-unknown 10"),
+        *((batch, "--batch must be") for batch in (0, "-1", "1" * 40, "many", 1.5, True)),
+    ],
+)
+def test_any_other_batch_is_refused_with_its_reason(batch, what):
+    with pytest.raises(UsageError, match=what):
+        Options(batch=batch)

@@ -153,3 +153,131 @@ def test_both_dialects_at_once_are_a_contradiction_that_is_said(environment, nam
     with pytest.raises(CredentialsError, match=name) as error:
         Portal.from_env()
     assert "PLANTED" not in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------------------ native
+
+
+HOOK = "https://Acme.Bitrix24.ru/rest/7/PLANTEDcode/"
+TOKENS = {"portal_url": "https://acme.bitrix24.ru", "access_token": "PLANTEDaccess"}
+CLIENT = {"client_id": "local.shop", "client_secret": "PLANTEDsecret", "refresh_token": "PLANTEDrefresh"}
+
+
+@pytest.mark.parametrize("url", [HOOK, HOOK.rstrip("/"), HOOK.replace(".ru/", ".ru:443/")])
+def test_a_webhook_is_a_portal_known_by_its_own_domain(url):
+    found = Portal.native(webhook_url=url)
+    assert (found.dialect, found.fixed_identity(), found.loopback) == ("native", "acme.bitrix24.ru", False)
+    assert found.webhook.reveal().endswith("/rest/7/PLANTEDcode")
+    assert found.base_url.endswith("/rest"), "the address that is shown is without the code"
+
+
+@pytest.mark.parametrize(
+    ("make", "identity"),
+    [
+        (lambda: Portal.native(webhook_url="http://127.0.0.1:8018/rest/1/PLANTEDcode/"), "127.0.0.1:8018"),
+        (lambda: Portal.native(webhook_url="http://localhost:8018/rest/1/PLANTEDcode/"), "127.0.0.1:8018"),
+        (lambda: Portal.oauth(portal_url="http://127.0.0.1:8018", access_token="PLANTEDaccess"), "127.0.0.1:8018"),
+        (lambda: Portal.oauth(**TOKENS), "acme.bitrix24.ru"),
+        (lambda: Portal.oauth(portal_url="https://ACME.bitrix24.ru:8443", access_token="PLANTEDaccess"), "acme.bitrix24.ru:8443"),
+    ],
+)
+def test_a_native_portal_is_known_by_its_address_on_loopback_by_its_port(make, identity):
+    assert make().fixed_identity() == identity
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://acme.bitrix24.ru/rest/1/PLANTEDcode/",
+        "https://acme.bitrix24.ru/rest/1/",
+        "https://acme.bitrix24.ru/rest/1/PLANTEDcode/profile.json",
+        "https://acme.bitrix24.ru/rest/0/PLANTEDcode/",
+        "https://acme.bitrix24.ru/rest/x/PLANTEDcode/",
+        "https://acme.bitrix24.ru/rest/1/PLANTEDcode/?x=1",
+        "https://u:p@acme.bitrix24.ru/rest/1/PLANTEDcode/",
+        "https://acme.bitrix24.ru/",
+        "acme.bitrix24.ru/rest/1/PLANTEDcode/",
+        "",
+    ],
+)
+def test_what_is_no_webhook_is_refused_and_never_shown(url):
+    with pytest.raises(CredentialsError, match="BULKSTART_WEBHOOK_URL") as error:
+        Portal.native(webhook_url=url)
+    assert "PLANTED" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {**TOKENS, "access_token": None},
+        {**TOKENS, "access_token": None, **CLIENT, "client_secret": None},
+        {**TOKENS, "access_token": None, **CLIENT, "refresh_token": None},
+        {**TOKENS, "access_token": "PLANTED access"},
+        {**TOKENS, **CLIENT, "refresh_token": "PLANTED\nrefresh"},
+        {**TOKENS, "portal_url": "http://acme.bitrix24.ru"},
+        {**TOKENS, **CLIENT, "oauth_url": "http://oauth.example"},
+    ],
+)
+def test_a_login_that_leads_to_no_token_or_shows_one_is_refused(given):
+    with pytest.raises(CredentialsError, match="BULKSTART_") as error:
+        Portal.oauth(**given)
+    assert "PLANTED" not in str(error.value)
+
+
+def test_no_spelling_of_a_native_portal_shows_a_secret():
+    for found in (Portal.native(webhook_url=HOOK), Portal.oauth(**TOKENS, **CLIENT)):
+        for text in (repr(found), str(found), repr(found.login), repr(found.webhook)):
+            assert "PLANTED" not in text
+    kept = Portal.oauth(**TOKENS, **CLIENT), Portal.native(webhook_url=HOOK)
+    shown = redact("PLANTEDcode PLANTEDaccess PLANTEDsecret PLANTEDrefresh")
+    assert "PLANTED" not in shown, kept
+
+
+SETTINGS = {
+    "webhook": ({"BULKSTART_WEBHOOK_URL": HOOK}, "native"),
+    "tokens": ({"BULKSTART_PORTAL_URL": "https://acme.bitrix24.ru", "BULKSTART_ACCESS_TOKEN": "PLANTEDaccess"}, "native"),
+    "key": ({"BULKSTART_API_KEY": KEY}, "vibecode"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_the_settings_that_are_there_choose_the_dialect(name, environment):
+    found, dialect = SETTINGS[name]
+    for variable, value in found.items():
+        environment.setenv(variable, value)
+    for asked in (None, dialect):
+        assert Portal.from_env(asked).dialect == dialect
+    with pytest.raises(CredentialsError):
+        Portal.from_env("native" if dialect == "vibecode" else "vibecode")
+
+
+def test_where_settings_of_both_are_there_the_dialect_that_is_asked_for_decides(environment):
+    environment.setenv("BULKSTART_API_KEY", KEY)
+    environment.setenv("BULKSTART_WEBHOOK_URL", HOOK)
+    assert [Portal.from_env(name).dialect for name in ("native", "vibecode")] == ["native", "vibecode"]
+
+
+def test_a_webhook_and_an_application_at_once_are_a_contradiction(environment):
+    environment.setenv("BULKSTART_WEBHOOK_URL", HOOK)
+    environment.setenv("BULKSTART_PORTAL_URL", "https://acme.bitrix24.ru")
+    with pytest.raises(CredentialsError, match="BULKSTART_WEBHOOK_URL and BULKSTART_PORTAL_URL") as error:
+        Portal.from_env()
+    assert "PLANTED" not in str(error.value)
+
+
+def test_every_setting_of_an_application_is_read(environment):
+    given = {
+        "PORTAL_URL": "https://acme.bitrix24.ru",
+        "ACCESS_TOKEN": "PLANTEDaccess",
+        "REFRESH_TOKEN": "PLANTEDrefresh",
+        "CLIENT_ID": "local.shop",
+        "CLIENT_SECRET": "PLANTEDsecret",
+        "OAUTH_URL": "https://oauth.example",
+    }
+    for name, value in given.items():
+        environment.setenv(f"BULKSTART_{name}", value)
+    login = Portal.from_env().login
+    assert (login.client.client_id, login.client.address, login.portal_url) == (
+        *("local.shop", "https://oauth.example", "https://acme.bitrix24.ru"),
+    )
+    assert [login.tokens.access.reveal(), login.tokens.refresh.reveal()] == ["PLANTEDaccess", "PLANTEDrefresh"]

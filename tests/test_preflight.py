@@ -237,3 +237,57 @@ def test_politeness_only_ever_slows_down():
 def test_the_platform_window_is_kept_on_the_platforms_own_host_only():
     assert limits(portal=Portal.vibecode(api_key="vibe_api_PLANTED")).window == (300, 60.0)
     assert limits().window is None
+
+
+# ----------------------------------------------------------------------------------------------------------- native
+
+
+NATIVE = Portal.native(webhook_url="https://acme.bitrix24.ru/rest/1/PLANTEDcode/")
+PROFILE = answer(200, {"result": {"ID": "1", "ADMIN": True, "NAME": "A", "LAST_NAME": "B"}, "time": {}})
+
+
+def test_a_native_portal_is_known_by_its_address_whatever_it_answers():
+    for heard in (PROFILE, Answer(200, {}, b"<html>"), answer(500, {"error": "ERROR_CORE"}), Lost("CONNECTION_RESET", left=True)):
+        found = met(heard, portal=NATIVE, remembered="other.example")[0]
+        assert (found.identity, found.stop) == ("acme.bitrix24.ru", None)
+
+
+@pytest.mark.parametrize(
+    ("heard", "code"),
+    [
+        (answer(401, {"error": "INVALID_CREDENTIALS", "error_description": "no"}), "INVALID_CREDENTIALS"),
+        (answer(401, {"error": "NO_AUTH_FOUND", "error_description": "no"}), "NO_AUTH_FOUND"),
+        (Answer(302, {"location": "https://new.bitrix24.ru/rest/1/x"}, b""), "HTTP_302"),
+    ],
+)
+def test_a_native_portal_that_denies_its_own_profile_denies_everything(heard, code):
+    found, line = met(heard, portal=NATIVE)
+    assert (found.stop.code, found.stop.exit_code, len(line.asked)) == (code, 7, 1)
+    assert code != "HTTP_302" or "new.bitrix24.ru" in found.stop.message
+
+
+def test_where_no_token_can_be_had_nothing_is_asked_again_and_the_run_ends_with_7():
+    found, line = met(Lost("invalid_grant", left=False, message="log in anew"), portal=NATIVE)
+    assert (found.stop.code, found.stop.message, found.stop.exit_code) == ("invalid_grant", "log in anew", 7)
+    assert len(line.asked) == 1
+
+
+def test_a_full_bucket_is_waited_for_by_a_question():
+    busy = answer(503, {"error": "QUERY_LIMIT_EXCEEDED", "error_description": "Too many requests"})
+    found, line = met(busy, PROFILE, portal=NATIVE)
+    assert (found.me.user, len(line.asked)) == ("A B", 2)
+
+
+def test_native_limits_are_the_smaller_plans_unless_the_user_knows_better_and_are_never_probed():
+    assert (limits(portal=NATIVE).rate, limits(portal=NATIVE).burst, limits(portal=NATIVE).stated) == (2.0, 50.0, True)
+    assert (limits(portal=NATIVE, polite=True).rate, limits(portal=NATIVE, polite=True).burst) == (1.5, 10.0)
+    assert (limits(portal=NATIVE, rate=5.0).rate, limits(portal=NATIVE, rate=5.0, burst=250.0).burst) == (5.0, 250.0)
+    assert limits(portal=NATIVE, rate=5.0, polite=True).rate == 1.5
+    assert limits(portal=NATIVE, burst=5.0).burst == 5.0
+    assert limits(portal=NATIVE).window is None
+
+
+@pytest.mark.parametrize("code", ["insufficient_scope", "INVALID_CREDENTIALS"])
+def test_a_list_that_is_denied_for_what_a_start_needs_too_is_a_denial(code):
+    assert with_templates(Met("acme.bitrix24.ru"), None, code).denied.code == code
+    assert with_templates(Met("acme.bitrix24.ru"), None, "ACCESS_DENIED").denied is None, "not every user may list templates"

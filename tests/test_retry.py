@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkstart import oauth
+from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.model import Busy, Denied, InDoubt, Lost, Refused, Started
 from bulkstart.result_columns import Status
 from bulkstart.retry import LONGEST_DELAY, MAX_UNSENT, Again, Final, Stop, decide, lost_verdict
@@ -101,3 +103,16 @@ def test_a_certificate_or_a_proxy_that_refuses_stops_the_run_and_names_the_setti
     verdict = lost_verdict(Lost(reason, left=False))
     assert isinstance(verdict, Denied)
     assert variable in verdict.message
+
+
+@pytest.mark.parametrize("code", sorted(oauth.ADVICE))
+def test_where_no_token_can_be_had_the_run_stops_and_says_what_to_do(code):
+    verdict = lost_verdict(Lost(code, left=False))
+    assert isinstance(verdict, Denied)
+    assert follows(verdict, unsent=9, template=True, run=True) == Stop(code, oauth.ADVICE[code], 7)
+    assert lost_verdict(Lost(code, left=False, message="told")).message == "told"
+    assert isinstance(lost_verdict(Lost(code, left=True)), InDoubt), "what has left is never taken for a denial"
+
+
+def test_a_token_that_has_expired_costs_no_attempt_and_no_time():
+    assert follows(Busy(EXPIRED_TOKEN), unsent=99, jitter=1.0) == Again(0.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import bulkstart
+from bulkstart.errors import UsageError
 from bulkstart.result_columns import SANDBOX_MARK
 from bulkstart.simulator.reading import ScenarioError
 from tests.conftest import FAST, PLAIN, deals, starts
@@ -73,3 +74,28 @@ def test_a_sandbox_ends_with_its_block_though_the_block_fails():
 def test_a_scenario_with_an_unknown_key_is_said_at_once():
     with pytest.raises(ScenarioError, match="nonsense"), bulkstart.sandbox({"nonsense": 1}):
         pass
+
+
+APPLICATION = {"native": {"applications": [{}]}}
+
+
+@pytest.mark.parametrize(("dialect", "spoken"), [("vibecode", "vibecode"), ("native", "native"), ("oauth", "native")])
+def test_a_sandbox_is_met_by_the_api_that_is_asked_for(dialect, spoken):
+    with bulkstart.sandbox({**SCENARIO, **APPLICATION}, dialect=dialect) as portal:
+        assert (portal.dialect, portal.is_sandbox, portal.loopback) == (spoken, True, True)
+        assert bulkstart.start(deals(1), portal=portal, **ONE)["startStatus"].tolist() == ["started"]
+        assert {line["dialect"] for line in portal.ledger()} == {spoken}
+        assert bulkstart.templates(portal)["id"].tolist() == [713]
+
+
+@pytest.mark.parametrize(
+    ("dialect", "scenario"), [("rest", {}), ("oauth", {}), ("native", {"native": {"webhooks": []}}), ("", {})]
+)
+def test_an_api_that_the_scenario_lacks_is_said(dialect, scenario):
+    with pytest.raises(UsageError, match="dialect"), bulkstart.sandbox({**SCENARIO, **scenario}, dialect=dialect):
+        pass
+
+
+def test_the_dialect_of_an_own_sandbox_can_be_given_in_python():
+    results = bulkstart.start(deals(1), sandbox=True, dialect="native", template=720, **FAST)
+    assert results["startStatus"].tolist() == ["started"]

@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from bulkstart import oauth
 from bulkstart.model import Outcome, Problem
 from bulkstart.result_columns import Status
 from bulkstart.summary import next_step, problem_lines, summary
@@ -93,3 +94,18 @@ def test_refused_rows_of_a_past_run_are_mended_in_its_results():
 
 def test_a_run_that_is_done_leaves_nothing_to_type():
     assert next_step(0, ["bulkstart", "deals.csv"], "deals.csv", "deals.results.csv") is None
+
+
+@pytest.mark.parametrize("code", ["INVALID_CREDENTIALS", "insufficient_scope", "OVERLOAD_LIMIT", "ACCESS_DENIED"])
+def test_what_a_native_portal_denies_has_its_own_advice(code):
+    text = summary([Outcome(0, Status.NOT_ATTEMPTED, "", code, "m")], [2], results=None, command=None)
+    other = summary([Outcome(0, Status.NOT_ATTEMPTED, "", "CODE", "m")], [2], results=None, command=None)
+    assert text.splitlines()[-1].startswith("      → ")
+    assert text.splitlines()[-1] != other.splitlines()[-1]
+
+
+@pytest.mark.parametrize("code", sorted(oauth.ADVICE))
+def test_why_there_is_no_token_is_advice_enough(code):
+    text = summary([Outcome(0, Status.NOT_ATTEMPTED, "", code, oauth.ADVICE[code])], [2], results=None, command=None)
+    assert oauth.ADVICE[code] in text
+    assert "→" not in text

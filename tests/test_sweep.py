@@ -181,8 +181,10 @@ def test_every_page_takes_a_slot_of_the_throttle():
         (Answer(200, {}, b"<html>"), "BAD_ANSWER", None),
         (Answer(200, {}, b'{"success": true, "data": {}}'), "BAD_ANSWER", None),
         (Lost("READ_TIMEOUT", left=True), "READ_TIMEOUT", None),
+        (Lost("invalid_grant", left=False, message="log in anew"), "invalid_grant", 7),
+        (Lost("TLS_CERTIFICATE", left=False), "TLS_CERTIFICATE", 7),
     ],
-    ids=["no scope", "no key", "a fault", "a proxy", "a page of HTML", "no list", "silence"],
+    ids=["no scope", "no key", "a fault", "a proxy", "a page of HTML", "no list", "silence", "no token", "no trust"],
 )
 def test_a_list_that_breaks_off_is_no_list_and_the_reason_is_said(page, answer, code, exit_code):
     found = swept(List(map(row, range(120)), faults={page: answer}))

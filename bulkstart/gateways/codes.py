@@ -6,7 +6,15 @@ are fixed in the server's source and are compared to the letter.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bulkstart.model import Busy, Denied, InDoubt, Refused, Verdict
+
+EXPIRED_TOKEN = "expired_token"  # noqa: S105  the name of an error, not a token
+"""The code of a ``Busy`` that asks for a new access token, not for time (4.3); always spelled like this."""
+
+OPERATING = "OPERATION_TIME_LIMIT"
+"""The code of a ``Busy`` whose limit is the method's operating time, not the rate of requests (3.1); always spelled like this."""
 
 OPERATION_HOLD = 60.0
 """Seconds to hold after OPERATION_TIME_LIMIT where no reset time was seen (4.3)."""
@@ -40,6 +48,9 @@ VIBECODE_DENIED = frozenset(
     WRITE_BLOCKED_READONLY_KEY KEY_POLICY_READONLY_REQUIRED""".split()
 )
 VIBECODE_REFUSED = frozenset({"MISSING_PARAMS", "VALIDATION_ERROR", "ENTITY_NOT_FOUND"})
+RELAYED = "BITRIX_ERROR"
+"""The code by which the Vibecode gateway relays a native error."""
+
 VIBECODE_NO_ROUTE = frozenset({"ROUTE_NOT_FOUND", "NOT_FOUND"})
 
 
@@ -55,9 +66,29 @@ def native_verdict(code: str, message: str, *, shown: str | None = None) -> Verd
         return Refused(shown, message, template_gone=found == "ERROR_WRONG_WORKFLOW_ID")
     if found == "QUERY_LIMIT_EXCEEDED":
         return Busy(shown, message, throttled=True)
-    if found == "OPERATION_TIME_LIMIT":
+    if found == OPERATING:
         return Busy(shown, message, throttled=True, after=OPERATION_HOLD)
     return None
+
+
+def native_answer(code: str, message: str, *, renewable: bool = False, after: float | None = None) -> Verdict:
+    """What an error of the native dialect itself proves (4.3).
+
+    ``renewable``: an expired token can be renewed; ``after``: seconds to wait where the portal said how long. An empty code is
+    reported as the one by which the Vibecode gateway relays the same texts.
+    """
+    if renewable and code.upper() == EXPIRED_TOKEN.upper():
+        return Busy(EXPIRED_TOKEN, message)
+    shown = OPERATING if code.upper() == OPERATING else code or RELAYED
+    verdict = native_verdict(code, message, shown=shown) if code else text_refusal(shown, message)
+    if isinstance(verdict, Busy) and after is not None:
+        return replace(verdict, after=after)
+    return verdict or InDoubt(shown, message)
+
+
+def text_refusal(code: str, message: str) -> Refused | None:
+    """The refusal that a text without a code is, if it is one of the three to the letter."""
+    return Refused(code, f"{message} ({REFUSING_TEXTS[message]})") if message in REFUSING_TEXTS else None
 
 
 def vibecode_verdict(code: str, message: str, *, native_code: str, after: float | None) -> Verdict:
@@ -75,7 +106,7 @@ def vibecode_verdict(code: str, message: str, *, native_code: str, after: float 
         return Busy(code, message, throttled=True, after=after)
     if found == "ERROR_LOOP_DETECTED":
         return Denied(code, message, exit_code=6)
-    if found == "BITRIX_ERROR":
+    if found == RELAYED:
         return _relayed(code, message, native_code)
     return InDoubt(code, message)
 
@@ -86,6 +117,4 @@ def _relayed(code: str, message: str, native_code: str) -> Verdict:
         return native_verdict(native_code, message, shown=code) or InDoubt(code, message)
     if message in TEMPLATE_TEXTS:
         return Refused(code, f"{message} ({TEMPLATE_TEXTS[message]})", template_gone=True)
-    if message in REFUSING_TEXTS:
-        return Refused(code, f"{message} ({REFUSING_TEXTS[message]})")
-    return InDoubt(code, message)
+    return text_refusal(code, message) or InDoubt(code, message)

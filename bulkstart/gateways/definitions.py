@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bulkstart.model import ENTITY_TYPES, Parameter, Template
+from bulkstart.gateways.documents import type_of
+from bulkstart.model import Parameter, Template
 
 _TRUE = frozenset({"y", "1", "true", "yes"})
 
@@ -32,18 +33,11 @@ def read_template(entry: object) -> Template | None:
     return Template(
         id=number,
         name=str(field_of(entry, "name") or ""),
-        entity_type=_entity_type(field_of(entry, "documenttype")),
+        entity_type=type_of(field_of(entry, "documenttype"), field_of(entry, "entity")),
         parameters=read_parameters(field_of(entry, "parameters")),
         auto_execute=_number(field_of(entry, "autoexecute")),
         modified=str(field_of(entry, "modified") or ""),
     )
-
-
-def _entity_type(document_type: object) -> str | None:
-    """``["crm", "CCrmDocumentDeal", "DEAL"]`` or ``"DEAL"`` → ``deal``; a type that cannot be started here keeps its own word."""
-    last = document_type[-1] if isinstance(document_type, list) and document_type else document_type
-    word = last.strip().lower() if isinstance(last, str) else ""
-    return word if word in ENTITY_TYPES else (word or None)
 
 
 def read_parameters(definitions: object) -> tuple[Parameter, ...] | None:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 
 from bulkstart.gateways.definitions import field_of
-
-_DOCUMENT = re.compile(r"(LEAD|DEAL|CONTACT|COMPANY)_([1-9][0-9]{0,15})")
-_CLASSES = {
-    "lead": "CCrmDocumentLead",
-    "deal": "CCrmDocumentDeal",
-    "contact": "CCrmDocumentContact",
-    "company": "CCrmDocumentCompany",
-}
+from bulkstart.gateways.documents import document_of
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """One living workflow. ``started`` is the portal's own text; ``document`` is ``None`` where it is no CRM entity we know."""
+    """One living workflow. ``started`` is the portal's own text; ``document`` is ``None`` where it is none that we know."""
 
     workflow_id: str
     template_id: int
@@ -35,19 +27,12 @@ def read_running_row(entry: object) -> Running | None:
     if not isinstance(workflow_id, str) or not workflow_id:
         return None
     template = str(field_of(entry, "templateid") or "")
-    document = _document(field_of(entry, "documentid"), field_of(entry, "entity"), field_of(entry, "moduleid"))
+    element = field_of(entry, "documentid")
+    document = document_of(
+        field_of(entry, "moduleid"), field_of(entry, "entity"), element[-1] if isinstance(element, list) and element else element
+    )
     number = int(template) if template.isascii() and template.isdigit() and len(template) < 16 else 0  # noqa: PLR2004  beyond any id
     return Running(workflow_id, number, document, str(field_of(entry, "started") or ""))
-
-
-def _document(document_id: object, entity: object, module: object) -> tuple[str, int] | None:
-    """The third element names type and id; module and class must agree where they are told."""
-    last = document_id[-1] if isinstance(document_id, list) and document_id else document_id
-    found = _DOCUMENT.fullmatch(last) if isinstance(last, str) else None
-    if found is None or module not in (None, "", "crm"):
-        return None
-    kind = found[1].lower()
-    return None if entity not in (None, "", _CLASSES[kind]) else (kind, int(found[2]))
 
 
 def moment(started: str) -> float | None:

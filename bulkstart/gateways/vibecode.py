@@ -6,55 +6,38 @@ Pure: bytes in, values out. Nothing here raises on any answer, whatever its body
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 from bulkstart.gateways import Me, Stopped
+from bulkstart.gateways.bodies import (
+    WORKFLOW_ID,
+    decode,
+    domain_of,
+    redirected,
+    retry_after,
+    seconds_of,
+    text_of,
+    without_envelope,
+)
 from bulkstart.gateways.codes import vibecode_verdict
 from bulkstart.gateways.definitions import read_template
 from bulkstart.gateways.running import Running, moment, read_running_row
-from bulkstart.model import Answer, Busy, Denied, HttpCall, InDoubt, Refused, Started, StartRequest, Template, Verdict
+from bulkstart.model import Answer, Busy, Denied, HttpCall, InDoubt, Started, StartRequest, Template, Verdict
+from bulkstart.operating import Spent
 from bulkstart.throttle import RateHint
 
 _EPOCH = 1e9  # an X-RateLimit-Reset above this is a moment, else seconds (issue text of the start page's limits)
-_ID = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")  # any one line of plain characters; a real one is 14 hex, dot, 8 digits (1.3)
-_LONGEST_WAIT = 86_400.0
+_NOWHERE = "there is no Vibecode gateway at this address: check BULKSTART_BASE_URL"
 _SLOWEST = 0.01  # requests a second; a smaller limit is nobody's
-_PROXY = "a proxy asks for a login in the portal's place: check HTTPS_PROXY"
-_REFUSED_BY_SIZE = frozenset({413, 414, 431})
-_DOMAIN = re.compile(r"^(?:https?://)?([a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z0-9-]+(?::\d+)?)(?:/.*)?$", re.IGNORECASE)
-
-
-def decode(body: bytes) -> Any:
-    """The JSON value of a body, or ``None`` where it is none: cut, empty, HTML, wrong charset, nested beyond reason."""
-    try:
-        return json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _total(payload: Mapping[str, Any]) -> int | None:
     meta = payload.get("meta")
     total = meta.get("total") if isinstance(meta, dict) else None
     return total if isinstance(total, int) and not isinstance(total, bool) else None
-
-
-def _seconds(value: object) -> float | None:
-    """A wait as a number or as digits; anything absurd is as good as unsaid."""
-    try:
-        wait = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return min(wait, _LONGEST_WAIT) if 0 <= wait < math.inf else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +53,15 @@ class _Error:
 
 def _error_of(payload: Mapping[str, Any]) -> _Error | None:
     error = payload.get("error")
-    if not isinstance(error, dict) or not _text(error.get("code")).strip():
+    if not isinstance(error, dict) or not text_of(error.get("code")).strip():
         return None
     native = error.get("b24Code")
     return _Error(
         code=error["code"].strip(),
-        message=_text(error.get("message")) or "the portal gave no reason",
+        message=text_of(error.get("message")) or "the portal gave no reason",
         native_code="" if native is None else str(native).strip(),
-        warning=_text(error.get("warning")),
-        after=_seconds(error.get("retryAfter")),
+        warning=text_of(error.get("warning")),
+        after=seconds_of(error.get("retryAfter")),
     )
 
 
@@ -87,10 +70,27 @@ class Vibecode:
     """The Vibecode dialect. One start is one request: its batch refuses starts (1.9)."""
 
     dialect: str = "vibecode"
+    portal: str = ""
     max_batch: int = 1
     timeout: float = 130.0
     settle: float = 100.0
     late: float = 160.0
+
+    def body(self, request: StartRequest, /) -> dict[str, Any]:
+        """The JSON body of a start."""
+        return body_of(request)
+
+    def read_times(self, requests: Sequence[StartRequest], answer: Answer, /) -> Sequence[Spent]:  # noqa: ARG002  the gateway does not tell
+        """Nothing: this dialect does not tell operating time."""
+        return ()
+
+    def is_expired(self, answer: Answer, /) -> bool:  # noqa: ARG002  a session is renewed by a person, not by a token
+        """Whether the answer asks for a new access token: never."""
+        return False
+
+    def fits_batch(self, request: StartRequest, /) -> bool:  # noqa: ARG002  the gateway has no batch for starts (bitrix24-api.md 1.9)
+        """``False``: each start goes alone."""
+        return False
 
     def start_call(self, requests: Sequence[StartRequest], /) -> HttpCall:
         """The request that starts one workflow. Source: VSTART."""
@@ -130,15 +130,25 @@ class Vibecode:
         if not isinstance(found, dict):
             return None
         limit = found.get("rateLimit")
-        scopes = found.get("scopes")
+        scopes, user = found.get("scopes"), found.get("user")
+        admin = user.get("admin") if isinstance(user, dict) else None
         return Me(
-            portal=_domain(found.get("portal")),
+            portal=domain_of(found.get("portal")),
             rate=_rate(limit.get("requestsPerSecond")) if isinstance(limit, dict) else None,
-            user=_text(found.get("user")),
+            user=text_of(user.get("name") if isinstance(user, dict) else user),
+            admin=admin if isinstance(admin, bool) else None,
             scopes=tuple(str(scope) for scope in scopes) if isinstance(scopes, list) else None,
             read_only=found.get("readOnly") is True,
-            expires_at=moment(_text(found.get("expiresAt"))),
+            expires_at=moment(text_of(found.get("expiresAt"))),
         )
+
+    def plan_call(self) -> HttpCall | None:
+        """``None``: the key's own page tells its rate."""
+        return None
+
+    def read_bucket(self, answer: Answer, /) -> tuple[float, float] | None:  # noqa: ARG002  as above
+        """``None``: as above."""
+        return None
 
     def template_paths(self) -> Sequence[str]:
         """Both paths that sources name, in the order to try (1.4)."""
@@ -204,62 +214,25 @@ def body_of(request: StartRequest) -> dict[str, Any]:
 
 def _verdict(answer: Answer) -> Verdict:
     if 300 <= answer.status < 400:  # noqa: PLR2004
-        return _redirected(answer)
+        return redirected(answer, "BULKSTART_BASE_URL")
     payload = decode(answer.body)
     if not isinstance(payload, dict):
-        return _without_envelope(answer)
+        return without_envelope(answer, _NOWHERE)
     error = _error_of(payload)
     entry = payload.get("data")
     workflow_id = entry.get("workflowId") if isinstance(entry, dict) else None
     if error is None and not payload.get("error") and payload.get("success") is True and answer.status == 201:  # noqa: PLR2004
-        if isinstance(workflow_id, str) and _ID.fullmatch(workflow_id):
+        if isinstance(workflow_id, str) and WORKFLOW_ID.fullmatch(workflow_id):
             return Started(workflow_id)
         return InDoubt(
             "BAD_ANSWER", f"the portal said success, but gave no workflow id: {str(workflow_id)[:60]!r}; it may have started"
         )
     if error is None:
-        return _without_envelope(answer)
+        return without_envelope(answer, _NOWHERE)
     if payload.get("success") is True or workflow_id:
         return InDoubt(error.code, f"the answer says both success and an error: {error.message}")
-    after = error.after if error.after is not None else _retry_after(answer)
+    after = error.after if error.after is not None else retry_after(answer)
     return vibecode_verdict(error.code, error.message, native_code=error.native_code, after=after)
-
-
-def _redirected(answer: Answer) -> Verdict:
-    location = _domain(answer.headers.get("location"))
-    goal = f" to {location}" if location else ""
-    return Denied(
-        f"HTTP_{answer.status}",
-        f"the address redirects{goal}; it is never followed with a key: set BULKSTART_BASE_URL to the right one",
-    )
-
-
-def _without_envelope(answer: Answer) -> Verdict:
-    """An answer that is not the gateway's own: only the status is left to go by (4.2, 4.4)."""
-    code = f"HTTP_{answer.status}"
-    if answer.status in _REFUSED_BY_SIZE:
-        return Refused(code, "the request was refused for its size; shorten the parameters of this row")
-    if answer.status == 407:  # noqa: PLR2004
-        return InDoubt(code, "a proxy asks for a login in the portal's place; it may have started", stops=_PROXY)
-    if answer.status == 404:  # noqa: PLR2004
-        doubt = InDoubt(code, "an answer that is not the portal's own; it may have started")
-        return Denied(
-            code, "there is no Vibecode gateway at this address: check BULKSTART_BASE_URL", afterwards=doubt, per_run=True
-        )
-    if answer.status < 300:  # noqa: PLR2004
-        return InDoubt("BAD_ANSWER", f"HTTP {answer.status} with a body that proves nothing; it may have started")
-    return InDoubt(code, f"HTTP {answer.status} without the portal's own words; it may have started")
-
-
-def _retry_after(answer: Answer) -> float | None:
-    """``Retry-After`` in seconds, or as a date against the answer's own ``Date``."""
-    told = answer.headers.get("retry-after", "")
-    if (seconds := _seconds(told)) is not None:
-        return seconds
-    try:
-        return max(0.0, (parsedate_to_datetime(told) - parsedate_to_datetime(answer.headers.get("date", ""))).total_seconds())
-    except (ValueError, TypeError):
-        return None
 
 
 def _header_number(answer: Answer, name: str) -> float | None:
@@ -271,14 +244,5 @@ def _header_number(answer: Answer, name: str) -> float | None:
 
 
 def _rate(value: object) -> float | None:
-    rate = _seconds(value)
+    rate = seconds_of(value)
     return rate if rate and rate >= _SLOWEST else None
-
-
-def _domain(value: object) -> str:
-    """A portal's domain in lower case, from ``"x.bitrix24.ru"``, a URL, or an object that has one; else ``""``."""
-    if isinstance(value, dict):
-        named = (_domain(_text(value.get(name))) for name in ("domain", "host", "url", "name"))
-        return next((domain for domain in named if domain), "")
-    found = _DOMAIN.match(value.strip()) if isinstance(value, str) else None
-    return found.group(1).lower() if found else ""

@@ -26,6 +26,16 @@ class Foreign:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NativeLimit:
+    """The leaky bucket of native REST."""
+
+    rate: float = given(number(0, above=True))
+    burst: float = given(number(1))
+    changes: tuple[Change, ...] = given(listing(section(Change)), ())
+    foreign: tuple[Foreign, ...] = given(listing(section(Foreign)), ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PortalLimit:
     rate: float = given(number(0, above=True))
     burst: float = given(number(1))
@@ -66,6 +76,7 @@ class Operating:
 class Limits:
     portal: PortalLimit | None = given(optional(section(PortalLimit)), None)
     platform: PlatformLimit | None = given(optional(section(PlatformLimit)), None)
+    native: NativeLimit | str | None = given(optional(either(section(NativeLimit), "plan")), None)
     queue: Queue | None = given(optional(section(Queue)), None)
     per_document: int = given(integer(), 2)
     operating: Operating | None = given(optional(section(Operating)), None)

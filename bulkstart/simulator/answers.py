@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .codes import GATEWAY, NATIVE
+from .codes import GATEWAY, NATIVE, NATIVE_ONLY
 from .reading import Kind, anything, choice, flag, inside, integer, mapping, number, optional, shown, text
 from .wire import Reply
 
@@ -50,6 +50,7 @@ HIDING: dict[str, tuple[tuple[str, Kind[Any], Any], ...]] = {
     "json_500": (),
     "empty_200": (),
     "empty_201": (),
+    "absent": (),
     "redirect_302": (("location", text, "https://renamed.bitrix24.example/v1/workflows/start"),),
     "garbage": (),
     "bad_gzip": (),
@@ -122,34 +123,40 @@ def _short(value: str) -> Any:
         return {"kind": "error", "code": value}
     if value in NATIVE:
         return {"kind": "error", "code": "BITRIX_ERROR", "b24Code": value, "message": NATIVE[value]}
+    if value in NATIVE_ONLY:
+        return {"kind": "error", "code": value}
     return {"kind": value}
 
 
 def _checked(kind: str, options: dict[str, Any]) -> dict[str, Any]:
-    if kind == "error" and options["code"] not in GATEWAY and options["status"] is None:
-        raise ValueError(f"the code {options['code']!r} is none of the gateway's, so the key 'status' is required")
-    if kind == "error" and options["message"] is None and options["b24Code"] in NATIVE:
-        options["message"] = NATIVE[options["b24Code"]]
+    if kind == "error":
+        code, own = options["code"], {**NATIVE, **NATIVE_ONLY}
+        if code not in GATEWAY and code not in own and options["status"] is None:
+            raise ValueError(f"the code {code!r} is none of the gateway's or the portal's, so the key 'status' is required")
+        if options["message"] is None:
+            options["message"] = NATIVE.get(options["b24Code"] or "", own.get(code))
     if kind == "status" and options["json"] is not None and options["text"] is not None:
         raise ValueError("give either 'json' or 'text', not both")
     return options
 
 
-def _html(status: int, title: str) -> Reply:
+def html(status: int, title: str) -> Reply:
+    """Return the page of a web server in front of everything."""
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
     page += "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
     return Reply(status=status, body=page.encode(), content_type="text/html")
 
 
 _FIXED = {
-    "html_502": _html(502, "502 Bad Gateway"),
-    "html_503": _html(503, "503 Service Temporarily Unavailable"),
-    "html_504": _html(504, "504 Gateway Time-out"),
-    "html_403": _html(403, "403 Forbidden"),
-    "html_200": _html(200, "Scheduled maintenance"),
+    "html_502": html(502, "502 Bad Gateway"),
+    "html_503": html(503, "503 Service Temporarily Unavailable"),
+    "html_504": html(504, "504 Gateway Time-out"),
+    "html_403": html(403, "403 Forbidden"),
+    "html_200": html(200, "Scheduled maintenance"),
     "json_500": Reply(status=500, body=b'{"message": "Internal Server Error"}'),
     "empty_200": Reply(status=200),
     "empty_201": Reply(status=201),
+    "absent": Reply(status=200, body=b"{}"),
     "garbage": Reply(status=201, body=bytes(range(255, 191, -1)) + b"\x00\x01\x02"),
     "bad_gzip": Reply(status=201, body=b"\x1f\x8b\x08\x00this is no gzip stream", headers=(("Content-Encoding", "gzip"),)),
 }

@@ -15,8 +15,8 @@ from .wire import Head, Reply, WireError, encode_head, parse_head, take_chunks
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from .front import Front
     from .ledger import Ledger
-    from .vibecode import Gateway
 
 _ABORT = struct.pack("ii", 1, 0)
 _AHEAD = 65_536
@@ -26,14 +26,14 @@ _LINGER = 1.0
 class Connection(asyncio.Protocol):
     """The server's side of one connection."""
 
-    def __init__(self, gateway: Gateway, ledger: Ledger, number: int, next_request: Callable[[], int], *, ip: str) -> None:
-        self.gateway = gateway
+    def __init__(self, front: Front, ledger: Ledger, number: int, next_request: Callable[[], int], *, ip: str) -> None:
+        self.front = front
         self.ledger = ledger
         self._number = number
         self._ip = ip
         self._next_request = next_request
-        self._limits = gateway.scenario.limits
-        self._rules = gateway.scenario.connections
+        self._limits = front.scenario.limits
+        self._rules = front.scenario.connections
         self._buffer = bytearray()
         self._exchange: Exchange | None = None
         self._continued = False
@@ -106,10 +106,10 @@ class Connection(asyncio.Protocol):
         del self._buffer[: end + 4]
         self._stop_idle()
         exchange = self._exchange = Exchange(self._next_request(), self._number, head, self._ip, arrived, now)
-        self.gateway.admit(exchange)
+        self.front.admit(exchange)
         if head.length > self._limits.body_bytes:
             raise WireError(413, "BODY_TOO_LARGE")
-        if self.gateway.resets_unread(exchange):
+        if self.front.resets_unread(exchange):
             self._busy = True
             self.ledger.arrival(exchange)
             self.ledger.answer(exchange, None, "reset")
@@ -138,7 +138,7 @@ class Connection(asyncio.Protocol):
         self._busy = True
         self._buffer.clear()
         self.ledger.arrival(exchange)
-        reply = self.gateway.unreadable(error)
+        reply = self.front.unreadable(error, exchange)
         self.ledger.answer(exchange, reply, "sent")
         self.transport.write(encode_head(reply, len(reply.body), (), close=True, date=self._date()) + reply.body)
         self._exchange = None
@@ -150,11 +150,11 @@ class Connection(asyncio.Protocol):
 
     def _work(self, exchange: Exchange) -> None:
         self._busy = True
-        result = self.gateway.handle(exchange)
+        result = self.front.handle(exchange)
         if isinstance(result, Reply):
             self._send(exchange, result)
         else:
-            self.gateway.spawn(self._send_later(exchange, result))
+            self.front.spawn(self._send_later(exchange, result))
 
     async def _send_later(self, exchange: Exchange, work: Coroutine[Any, Any, Reply]) -> None:
         try:
@@ -170,7 +170,7 @@ class Connection(asyncio.Protocol):
             return
         rest = deliver(self, exchange, reply)
         if rest is not None:
-            self.gateway.spawn(rest)
+            self.front.spawn(rest)
 
     def head_of(self, exchange: Exchange, reply: Reply, length: int | None) -> bytes:
         """Status line and headers of an answer on this connection."""
@@ -178,7 +178,7 @@ class Connection(asyncio.Protocol):
         return encode_head(reply, length, extra, close=self.last(exchange), date=self._date())
 
     def _date(self) -> float | None:
-        switches = self.gateway.scenario.switches
+        switches = self.front.scenario.switches
         return time.time() + switches.clock_skew_seconds if switches.date_header else None
 
     def last(self, exchange: Exchange) -> bool:

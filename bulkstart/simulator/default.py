@@ -83,6 +83,12 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 
 DEFAULT: dict[str, Any] = {
-    "limits": {"portal": {"rate": 10, "burst": 10}, "platform": {"requests": 300, "seconds": 60}, "per_document": 2},
+    "limits": {
+        "portal": {"rate": 10, "burst": 10},
+        "platform": {"requests": 300, "seconds": 60},
+        "native": "plan",
+        "operating": {},
+        "per_document": 2,
+    },
     "error_loop": {},
 }

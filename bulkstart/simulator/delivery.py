@@ -22,7 +22,7 @@ def deliver(to: Connection, exchange: Exchange, reply: Reply) -> Rest:
     special = _WAYS.get(exchange.answer.kind)
     if special is not None:
         return special(to, exchange, reply)
-    if to.gateway.scenario.switches.gzip and exchange.head.accepts_gzip() and reply.body:
+    if to.front.scenario.switches.gzip and exchange.head.accepts_gzip() and reply.body:
         return _gzipped(to, exchange, reply)
     _whole(to, exchange, reply)
     return None

@@ -6,13 +6,11 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .reading import given, integer, mapping, shown
+from .document_types import ENTITY_TYPES, FAMILIES, named
+from .reading import given, inside, integer, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-ENTITY_TYPES = ("deal", "lead", "contact", "company")
-"""The four types of VSTART."""
 
 _LARGEST = 2**63 - 1
 
@@ -89,7 +87,13 @@ def ids(value: Any) -> IdSet:
     return IdSet(intervals)
 
 
-_BY_TYPE = mapping((*ENTITY_TYPES, "any"), ids)
+def _by_type(value: Any) -> Mapping[str, IdSet]:
+    if not isinstance(value, dict):
+        raise ValueError(f"must be an object, not {shown(value)}")  # noqa: TRY004  kinds complain with ValueError only
+    for key in value:
+        if key != "any" and named(key) is None:
+            raise ValueError(f"unknown key {key!r}; allowed are {', '.join((*ENTITY_TYPES, *FAMILIES, 'any'))}")
+    return {key: inside(key, ids, item) for key, item in value.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +101,9 @@ class Documents:
     """Which documents exist, and which of them can be read (bitrix24-api 1.8: the two cannot be told apart by searching)."""
 
     max_id: int = given(integer(0, _LARGEST), 10_000_000)
-    only: Mapping[str, IdSet] | None = given(_BY_TYPE, None)
-    missing: Mapping[str, IdSet] | None = given(_BY_TYPE, None)
-    denied: Mapping[str, IdSet] | None = given(_BY_TYPE, None)
+    only: Mapping[str, IdSet] | None = given(_by_type, None)
+    missing: Mapping[str, IdSet] | None = given(_by_type, None)
+    denied: Mapping[str, IdSet] | None = given(_by_type, None)
 
     def existing(self, entity_type: str) -> IdSet:
         named = self.only is not None and (entity_type in self.only or "any" in self.only)

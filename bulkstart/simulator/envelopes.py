@@ -7,7 +7,7 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from .codes import GATEWAY, HINTS, RETRY_AFTER, status_of, text_of
+from .codes import GATEWAY, HINTS, NO_DOCUMENT, RETRY_AFTER, status_of, text_of
 from .wire import Reply
 
 if TYPE_CHECKING:
@@ -83,17 +83,21 @@ class Envelopes:
             throttled=throttled,
         )
 
-    def refusal(self, refusal: Refusal, *, as_missing: bool) -> Reply:
-        """Relay the portal's own no, as the gateway relays it. ``as_missing``: a missing document is a 404 of the gateway."""
+    def refusal(self, refusal: Refusal, *, missing: str) -> Reply:
+        """Relay the portal's own no, as the gateway relays it. ``missing``: what it makes of a missing document."""
         if refusal.denied:
             return self.error("BITRIX_ACCESS_DENIED")
-        if refusal.missing and as_missing:
+        if refusal.missing and missing == "ENTITY_NOT_FOUND":
             return self.error("ENTITY_NOT_FOUND")
+        if refusal.missing and missing == "localised":
+            return self.error("BITRIX_ERROR", NO_DOCUMENT[self._language], b24_code="")
         return self.error("BITRIX_ERROR", refusal.text, b24_code=refusal.code)
 
     def scripted(self, answer: Answer) -> Reply:
         """Build the error that a fault rule spells out."""
         options = answer.options
+        if options["code"] not in GATEWAY and options["status"] is None:  # a code of the portal's own, relayed
+            return self.error("BITRIX_ERROR", options["message"], b24_code=options["code"])
         more = {name: options[name] for name in ("hint", "userMessage") if options[name] is not None}
         return self.error(
             options["code"],

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .answers import Answer, answer
-from .documents import ENTITY_TYPES, IdSet, ids
-from .reading import choice, given, integer, number, optional
+from .documents import IdSet, ids
+from .reading import choice, given, integer, number, optional, text
+from .templates import document_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-ENDPOINTS = ("start", "me", "templates", "list", "search", "entity", "delete", "batch", "oauth")
+ENDPOINTS = ("start", "me", "templates", "list", "search", "entity", "delete", "batch", "oauth", "tasks")
 
 
 def _nth(value: Any) -> frozenset[int]:
@@ -35,24 +36,29 @@ def _between(value: Any) -> tuple[float, float]:
 class Rule:
     """One fault rule (SCENARIOS.md 10). All selectors that are given must hold."""
 
+    dialect: str | None = given(choice("vibecode", "native"), None)
     on: str = given(choice(*ENDPOINTS, "any"), "start")
+    method: str | None = given(text, None)
     nth: frozenset[int] | None = given(_nth, None)
     every: int | None = given(integer(1), None)
     entities: IdSet | None = given(ids, None)
-    entity_type: str | None = given(choice(*ENTITY_TYPES), None, name="entityType")
+    entity_type: str | None = given(document_type, None, name="entityType")
     template_id: int | None = given(integer(1), None, name="templateId")
     probability: float | None = given(number(0, 1), None)
     between: tuple[float, float] | None = given(_between, None)
     limit: int | None = given(integer(1), None)
     committed: bool | str | None = given(choice(True, False, "as_it_would"), None)
     commit_after: float = given(number(0, 3600), 0.0)
+    commands: int | None = given(integer(), None)
     answer: Answer = given(answer)
 
     def __post_init__(self) -> None:
+        if self.commands is not None and self.on != "batch":
+            raise ValueError("the key 'commands' is allowed with 'on': 'batch' only")
         if self.on != "start":
             for key, value in (("committed", self.committed), ("commit_after", self.commit_after or None)):
-                if value is not None:
-                    raise ValueError(f"the key {key!r} is allowed with 'on': 'start' only")
+                if value is not None and self.on != "batch" and (key, self.on) != ("committed", "oauth"):
+                    raise ValueError(f"the key {key!r} is allowed with 'on': 'start' only, natively also with 'batch'")
             if self.needs_body:
                 raise ValueError("the keys 'entities', 'entityType', 'templateId' are allowed with 'on': 'start' only")
         elif self.answer.kind == "reset_before_reading" and self.committed is True:
@@ -69,12 +75,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What a rule may look at: endpoint, number there and among all, run clock, and a start's fields once they are read."""
+    """What a rule may look at: endpoint, number there and among all, run clock, and a start's fields once they are read.
+
+    ``inner``: a start inside a batch, which is no request of its own.
+    """
 
     on: str
     number: int
     number_of_all: int
     clock: float
+    number_of_method: int = 0
+    dialect: str = "vibecode"
+    method: str = ""
+    inner: bool = False
     entity_type: Any = None
     entity_id: Any = None
     template_id: Any = None
@@ -115,8 +128,13 @@ class Faults:
         if rule.on not in (seen.on, "any") or (rule.limit is not None and self._acted[index] >= rule.limit):
             return False
         number = seen.number_of_all if rule.on == "any" else seen.number
+        if rule.method is not None:
+            number = seen.number_of_method
         return (
-            (rule.nth is None or number in rule.nth)
+            not (seen.inner and rule.on == "any")
+            and (rule.dialect is None or rule.dialect == seen.dialect)
+            and (rule.method is None or rule.method.lower() == seen.method)
+            and (rule.nth is None or number in rule.nth)
             and (rule.every is None or number % rule.every == 0)
             and (rule.between is None or rule.between[0] <= seen.clock < rule.between[1])
             and _fits(rule, seen)

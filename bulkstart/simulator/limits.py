@@ -7,12 +7,15 @@ import math
 from collections import deque
 from typing import TYPE_CHECKING
 
+from .allowances import Operating
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .allowances import Operating, PlatformLimit, PortalLimit, Queue
+    from .allowances import NativeLimit, PlatformLimit, PortalLimit, Queue
 
 _ROOM = 1e-9
+_UNLIMITED = Operating()
 
 
 class LeakyBucket:
@@ -22,7 +25,7 @@ class LeakyBucket:
     level at any moment is exact.
     """
 
-    def __init__(self, limit: PortalLimit, *, refused_count: bool = False) -> None:
+    def __init__(self, limit: PortalLimit | NativeLimit, *, refused_count: bool = False) -> None:
         self._limit = limit
         self._refused_count = refused_count
         self._level = 0.0
@@ -131,15 +134,51 @@ class OperatingBudget:
         self._baskets: dict[int, float] = {}
 
     def exhausted(self, now: float) -> bool:
+        return self.used(now) >= self._limit.seconds
+
+    def used(self, now: float) -> float:
+        """Seconds in the ten baskets."""
         newest = self._basket(now)
         self._baskets = {number: used for number, used in self._baskets.items() if number > newest - 10}
-        return sum(self._baskets.values()) >= self._limit.seconds
+        return sum(self._baskets.values())
 
     def use(self, now: float, seconds: float) -> None:
         self._baskets[self._basket(now)] = self._baskets.get(self._basket(now), 0.0) + seconds
 
+    def reset_at(self, now: float) -> float:
+        """When the oldest basket falls out; a whole window from now where all are empty."""
+        if self.used(now) <= 0:
+            return now + self._limit.window
+        return (min(self._baskets) + 10) * self._limit.window / 10
+
     def _basket(self, now: float) -> int:
         return math.floor(now * 10 / self._limit.window)
+
+
+class OperatingBudgets:
+    """One budget for each bill: method and credential. Without a limit they are told all the same. Times since 1970."""
+
+    def __init__(self, limit: Operating | None) -> None:
+        self._limit = limit
+        self._window = limit or _UNLIMITED
+        self._budgets: dict[tuple[str, str], OperatingBudget] = {}
+
+    def exhausted(self, bill: tuple[str, str], now: float) -> bool:
+        return self._limit is not None and bill in self._budgets and self._budgets[bill].exhausted(now)
+
+    def use(self, bill: tuple[str, str], now: float, seconds: float) -> None:
+        self._of(bill).use(now, seconds)
+
+    def told(self, bill: tuple[str, str], now: float) -> tuple[float, int]:
+        """``operating`` and ``operating_reset_at`` as the portal says them."""
+        budget = self._of(bill)
+        return budget.used(now), math.ceil(budget.reset_at(now))
+
+    def _of(self, bill: tuple[str, str]) -> OperatingBudget:
+        found = self._budgets.get(bill)
+        if found is None:
+            found = self._budgets[bill] = OperatingBudget(self._window)
+        return found
 
 
 class Turns:

@@ -14,16 +14,20 @@ if TYPE_CHECKING:
 _PORTAL_DATE = re.compile(r"^\d{2}\.\d{2}\.\d{4}( \d{2}:\d{2}(:\d{2})?)?$")
 
 
-def effective(definitions: Mapping[str, Any], sent: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
-    """Return what a workflow works with: raw values, defaults only for absent keys, users and dates as the engine reads them."""
-    if switches.parameters_passed == "dropped":
+def effective(definitions: Mapping[str, Any], sent: Mapping[str, Any], switches: Switches, *, relayed: bool) -> dict[str, Any]:
+    """Return what a workflow works with: raw values, defaults only for absent keys, users and dates as the engine reads them.
+
+    ``relayed``: by the gateway, which may change them on the way.
+    """
+    passed = switches.parameters_passed if relayed else "unchanged"
+    if passed == "dropped":
         sent = {}
     values: dict[str, Any] = {}
     for name, definition in definitions.items():
         if definition.get("Default") not in (None, ""):
             values[name] = definition["Default"]
     for name, value in sent.items():
-        values[name] = _as_text(value) if switches.parameters_passed == "strings" else value
+        values[name] = _as_text(value) if passed == "strings" else value
     return {
         name: _understood(str(definitions.get(name, {}).get("Type", "")).lower(), value, switches)
         for name, value in values.items()

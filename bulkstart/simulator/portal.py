@@ -10,23 +10,30 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .codes import NO_DOCUMENT, SIMULTANEOUS
+from .codes import SIMULTANEOUS
+from .document_types import named
 from .parameters import effective
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
-    from .scenario import Other, Running, Scenario, Template
+    from .documents import IdSet
+    from .scenario import Scenario
+    from .templates import Other, Running, Task, Template
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The portal's own no, before anything ran. ``denied``: no access; ``missing``: no such document."""
+    """The portal's own no, before anything ran.
+
+    ``denied``: no access; ``missing``: no such document; ``closed``: the portal is not there at all.
+    """
 
     code: str
     text: str
     denied: bool = False
     missing: bool = False
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +63,42 @@ class Workflow:
     ends: float
 
 
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """A task of a workflow. ``done``: whether somebody has answered it."""
+
+    id: int
+    workflow: Workflow
+    task: Task
+    done: bool
+
+
+class _Sets(dict[str, "IdSet"]):
+    """Ids by entity type, worked out when first asked for."""
+
+    def __init__(self, of: Callable[[str], IdSet]) -> None:
+        super().__init__()
+        self._of = of
+
+    def __missing__(self, entity_type: str) -> IdSet:
+        found = self[entity_type] = self._of(entity_type)
+        return found
+
+
 class Portal:
     """The simulated Bitrix24 portal. Deterministic but for the times it is told."""
 
     def __init__(self, scenario: Scenario, now: float, epoch: float) -> None:
         self._scenario = scenario
         self._templates = {template.id: template for template in scenario.templates}
-        self._existing = {kind: scenario.documents.existing(kind) for kind in ("deal", "lead", "contact", "company")}
-        self.readable = {kind: scenario.documents.readable(kind) for kind in self._existing}
+        self._existing = _Sets(scenario.documents.existing)
+        self.readable = _Sets(scenario.documents.readable)
         self._workflows: dict[str, Workflow] = {}
         self._on_document: dict[tuple[str, int], list[Workflow]] = {}
         self._digits = random.Random(f"{scenario.seed}:ids")
         self._last_id = 0
+        self._tasks: list[tuple[int, Workflow, Task]] = []
+        self._tasks_made = 0
         self._sweep_at = 1024
         self.started = 0
         self._others: deque[Workflow] = deque()
@@ -82,25 +113,39 @@ class Portal:
     # ------------------------------------------------------------------------------------------- starting
 
     def judge(
-        self, template_id: int, entity_type: str, entity_id: float, *, now: float, clock: float, draw: int
+        self,
+        template_id: float,
+        document: tuple[str, int | float] | Refusal,
+        *,
+        now: float,
+        clock: float,
+        draw: int,
+        allowed: bool = True,
     ) -> Plan | Refusal:
-        """Whether a start would be accepted, in the order of the native checks; ``draw`` numbers the chance of this start."""
+        """Whether a start would be accepted, in the order of the native checks; ``draw`` numbers the chance of this start.
+
+        ``document``: entity type and id, or what the portal says to the DOCUMENT_ID that was sent. ``allowed``: whether who asks may
+        start workflows at all.
+        """
         template = self._template(template_id, clock)
         if template is None:
             return Refusal("ERROR_WRONG_WORKFLOW_ID", "Template not found")
+        if isinstance(document, Refusal):
+            return document
+        entity_type, entity_id = document
         if entity_id != int(entity_id) or int(entity_id) not in self._existing[entity_type]:
-            wrong = self._scenario.switches.missing_entity == "localised"
-            return Refusal("", NO_DOCUMENT[self._scenario.language] if wrong else "Wrong DOCUMENT_ID!", missing=True)
-        if template.entity_type != entity_type:
+            return Refusal("", "Wrong DOCUMENT_ID!", missing=True)
+        wanted, found = named(template.entity_type), named(entity_type)
+        if wanted is None or found is None or not wanted.fits(found):
             return Refusal("", "Template type and DOCUMENT_ID mismatch!")
-        if int(entity_id) not in self.readable[entity_type]:
+        if not allowed or int(entity_id) not in self.readable[entity_type]:
             return Refusal("ACCESS_DENIED", "Access denied!", denied=True)
         limit = self._scenario.limits.per_document
         self._let_others_start(now)
         if limit and self._alive_on((entity_type, int(entity_id)), now) >= limit:
             said = self._scenario.switches.limit_text
             return Refusal("", SIMULTANEOUS[self._scenario.language].format(limit=limit) if said is None else said)
-        return self.plan(template_id, entity_type, int(entity_id), draw)
+        return self.plan(template.id, entity_type, int(entity_id), draw)
 
     def plan(self, template_id: int, entity_type: str, entity_id: int, draw: int) -> Plan:
         """How a start would run, without asking whether it may."""
@@ -128,17 +173,27 @@ class Portal:
         workflow = Workflow(self._new_id(epoch), plan.template_id, plan.entity_type, plan.entity_id, epoch, now, answered, ends)
         if ends > now:
             self._keep(workflow)
+        template = self._templates.get(plan.template_id)
+        if template is not None and template.task is not None and plan.broken_after is None:
+            self._tasks_made += 1
+            self._tasks.append((self._tasks_made, workflow, template.task))
         return workflow
 
-    def effective(self, template_id: int, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell what the portal makes of raw parameter values."""
+    def effective(self, template_id: int, parameters: Any, *, relayed: bool) -> dict[str, Any]:
+        """Tell what the portal makes of raw parameter values; what is neither an object nor a list it drops."""
         template = self._templates.get(template_id)
-        return effective(template.definitions if template else {}, parameters, self._scenario.switches)
+        sent = {str(name): value for name, value in enumerate(parameters)} if isinstance(parameters, list) else parameters
+        found = sent if isinstance(sent, dict) else {}
+        return effective(template.definitions if template else {}, found, self._scenario.switches, relayed=relayed)
 
     # -------------------------------------------------------------------------------------------- reading
 
     def templates(self, clock: float) -> list[Template]:
-        return [template for template in self._scenario.templates if not self._gone(template, clock)]
+        """List what is there, without automation rules."""
+        return [template for template in self._scenario.templates if not (template.robot or self._gone(template, clock))]
+
+    def template(self, template_id: int) -> Template | None:
+        return self._templates.get(template_id)
 
     def running(self, now: float) -> list[Workflow]:
         """List what runs at this moment, newest change first."""
@@ -155,21 +210,34 @@ class Portal:
         steps = int((now - workflow.began) / (1 + sum(workflow.id.encode()) % 3))
         return workflow.started + steps * (1 + sum(workflow.id.encode()) % 3)
 
-    def stop(self, workflow_id: str, now: float) -> bool:
-        """Stop a running workflow; ``False`` where none of that id runs."""
+    def tasks(self, now: float) -> list[Duty]:
+        """List the tasks that are there at this moment, newest first, also those of workflows that have ended."""
+        found = []
+        for number, workflow, task in self._tasks:
+            done = None if task.done_after_seconds is None else workflow.answered + task.done_after_seconds
+            gone = None if done is None or task.kept_seconds is None else done + task.kept_seconds
+            if workflow.answered <= now and (gone is None or now < gone):
+                found.append(Duty(number, workflow, task, done is not None and done <= now))
+        return found[::-1]
+
+    def stop(self, workflow_id: str, now: float, *, erase: bool = False) -> bool:
+        """Stop a running workflow, with ``erase`` its tasks too; ``False`` where none of that id runs."""
         self._let_others_start(now)
         self._sweep(now)
         workflow = self._workflows.pop(workflow_id, None)
         if workflow is None:
             return False
         workflow.ends = now
+        if erase:
+            self._tasks = [entry for entry in self._tasks if entry[1] is not workflow]
         return True
 
     # ------------------------------------------------------------------------------------------- inwardly
 
-    def _template(self, template_id: int, clock: float) -> Template | None:
-        template = self._templates.get(template_id)
-        return None if template is None or not template.active or self._gone(template, clock) else template
+    def _template(self, template_id: float, clock: float) -> Template | None:
+        template = self._templates.get(int(template_id)) if template_id == int(template_id) else None
+        closed = template is None or template.robot or not template.active or self._gone(template, clock)
+        return None if closed else template
 
     def _gone(self, template: Template, clock: float) -> bool:
         by_count = template.gone_after_starts is not None and self.started >= template.gone_after_starts

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from .answers import HANG
 from .answers import answer as answer_of
+from .document_types import named
 from .envelopes import Envelopes, plain_number
+from .moments import listed, local
 from .queries import ValidationError, meta_of, paging, query, select, shorter
-from .scenario import CLASSES, Scenario, Template
 from .wire import Reply
 
 if TYPE_CHECKING:
     from .exchange import Exchange, RunClock
     from .keys import KeyRing
     from .portal import Portal, Workflow
-
-
-_ZONE = timezone(timedelta(hours=3))
-"""The portal's own time zone."""
+    from .scenario import Scenario
+    from .templates import Template
 
 
 class Reads:
@@ -74,7 +71,7 @@ class Reads:
 
     def _expires(self) -> str | None:
         seconds = self._scenario.me.expires_in_seconds
-        return None if seconds is None else self._local(self._opened + seconds).isoformat()
+        return None if seconds is None else local(self._opened + seconds, self._switches).isoformat()
 
     def oauth(self, exchange: Exchange) -> Reply:
         asked = query(exchange, ("app_key", "state"))
@@ -106,12 +103,14 @@ class Reads:
         return self._say.ok([select(row, asked) for row in rows], meta=meta_of(len(found), offset + len(rows)))
 
     def _template_row(self, template: Template) -> dict[str, Any]:
+        kind = named(template.entity_type)
+        assert kind is not None
         row: dict[str, Any] = {
             "id": str(template.id) if self._switches.template_ids == "string" else template.id,
             "name": template.name or f"Template {template.id}",
-            "documentType": ["crm", CLASSES[template.entity_type], template.entity_type.upper()],
-            "moduleId": "crm",
-            "entity": CLASSES[template.entity_type],
+            "documentType": kind.triple,
+            "moduleId": kind.module,
+            "entity": kind.entity,
             "systemCode": None,
             "active": template.active,
             "autoExecute": template.auto_execute,
@@ -143,36 +142,29 @@ class Reads:
 
     def _workflow_row(self, workflow: Workflow, now: float) -> dict[str, Any]:
         owned = now < workflow.answered
+        kind = named(workflow.entity_type)
+        assert kind is not None
         row: dict[str, Any] = {
             "ID": workflow.id,
-            "MODIFIED": self._stamp(self._portal.modified(workflow, now)),
-            "OWNED_UNTIL": self._stamp(workflow.started + 300) if owned else None,
-            "MODULE_ID": "crm",
-            "ENTITY": CLASSES[workflow.entity_type],
-            "DOCUMENT_ID": f"{workflow.entity_type.upper()}_{workflow.entity_id}",
-            "STARTED": self._stamp(workflow.started),
+            "MODIFIED": listed(self._portal.modified(workflow, now), self._switches),
+            "OWNED_UNTIL": listed(workflow.started + 300, self._switches) if owned else None,
+            "MODULE_ID": kind.module,
+            "ENTITY": kind.entity,
+            "DOCUMENT_ID": f"{kind.prefix}{workflow.entity_id}",
+            "STARTED": listed(workflow.started, self._switches),
             "STARTED_BY": "0",
             "TEMPLATE_ID": str(workflow.template_id),
         }
         return {_camel_name(name): value for name, value in row.items()} if self._switches.list_fields == "camel" else row
 
-    def _stamp(self, epoch: float) -> str:
-        moment, form = self._local(epoch), self._switches.started_form
-        if form == "utc":
-            return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat()}Z"
-        return (moment if form == "offset" else moment.replace(tzinfo=None)).isoformat()
-
-    def _local(self, epoch: float) -> datetime:
-        """The moment as the portal's clock shows it, in whole seconds."""
-        return datetime.fromtimestamp(math.floor(epoch + self._switches.clock_skew_seconds), _ZONE)
-
     def delete(self, exchange: Exchange) -> Reply:
         asked = query(exchange, ("force", "status"))
         if asked.get("force", "false") not in ("true", "false"):
             raise ValidationError("force must be true or false")
-        if not self._portal.stop(exchange.item, time.monotonic()):
+        erased = asked.get("force") == "true" and self._switches.force_erases
+        if not self._portal.stop(exchange.item, time.monotonic(), erase=erased):
             return self._say.error("ENTITY_NOT_FOUND")
-        return Reply(status=204, erased=asked.get("force") == "true" and self._switches.force_erases)
+        return Reply(status=204, erased=erased)
 
 
 def _native_name(name: str) -> str:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from .allowances import ErrorLoop, Limits
 from .default import DEFAULT, TEMPLATES
-from .documents import ENTITY_TYPES, Documents, IdSet, ids
+from .documents import Documents
 from .faults import Rule
+from .native_scenario import Native
 from .reading import (
     Kind,
     ScenarioError,
-    Span,
-    anything,
     choice,
     flag,
     given,
@@ -28,22 +27,15 @@ from .reading import (
     optional,
     read,
     section,
-    shown,
-    span,
     text,
 )
 from .switches import Switches
+from .templates import Other, Running, Template
 
 if TYPE_CHECKING:
     import os
 
 PREFIXES = ("vibe_api_", "vibe_app_", "vibe_live_")
-CLASSES = {
-    "deal": "CCrmDocumentDeal",
-    "lead": "CCrmDocumentLead",
-    "contact": "CCrmDocumentContact",
-    "company": "CCrmDocumentCompany",
-}
 _MOMENT = optional(number())
 
 
@@ -94,74 +86,6 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fails:
-    at_step: int = given(integer(1))
-    steps: int = given(integer(1))
-    message: str = given(text)
-    entities: IdSet | None = given(ids, None)
-    probability: float | None = given(number(0, 1), None)
-
-    def __post_init__(self) -> None:
-        if self.at_step > self.steps:
-            raise ValueError("'at_step' must not be above 'steps'")
-
-
-def _document_type(value: Any) -> str:
-    for entity_type in ENTITY_TYPES:
-        if value in (entity_type, ["crm", CLASSES[entity_type], entity_type.upper()]):
-            return entity_type
-    raise ValueError(
-        f'must be one of {", ".join(ENTITY_TYPES)} or a triple such as ["crm", "CCrmDocumentDeal", "DEAL"], not {shown(value)}'
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    id: int = given(integer(1))
-    name: str | None = given(text, None)
-    entity_type: str = given(_document_type, "deal", name="documentType")
-    parameters: Any = given(anything, ())
-    auto_execute: int = given(choice(0, 1, 2, 3), 0, name="autoExecute")
-    active: bool = given(flag, True)
-    modified: str = given(text, "2026-08-01T10:00:00+03:00")
-    run_seconds: Span = given(span, Span(0.0, 0.0))
-    life_seconds: Span | None = given(optional(span), Span(0.0, 0.0))
-    gone_after_starts: int | None = given(optional(integer()), None)
-    gone_after_seconds: float | None = given(_MOMENT, None)
-    fails: Fails | None = given(optional(section(Fails)), None)
-
-    def __post_init__(self) -> None:
-        if self.parameters is not None and not isinstance(self.parameters, dict | list | tuple):
-            raise ValueError("'parameters' must be an object, [] or null")
-        if self.parameters and not all(isinstance(item, dict) for item in self.definitions.values()):
-            raise ValueError("'parameters' must map each name to an object with Name, Type, …")
-
-    @property
-    def definitions(self) -> Mapping[str, Any]:
-        return self.parameters if isinstance(self.parameters, dict) else {}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    template_id: int = given(integer(1), name="templateId")
-    entity_type: str = given(choice(*ENTITY_TYPES), name="entityType")
-    entity_id: int = given(integer(1), name="entityId")
-    started_seconds_ago: float = given(number(), 3600.0)
-    life_seconds: float | None = given(_MOMENT, None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Other:
-    """A workflow that somebody else starts while we run; ``at`` is on the run clock."""
-
-    at: float = given(number())
-    template_id: int = given(integer(1), name="templateId")
-    entity_type: str = given(choice(*ENTITY_TYPES), name="entityType")
-    entity_id: int = given(integer(1), name="entityId")
-    life_seconds: float | None = given(_MOMENT, None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
     idle_close_seconds: float | None = given(_MOMENT, None)
     idle_close_with: str = given(choice("fin", "rst"), "fin")
@@ -209,6 +133,7 @@ class Scenario:
     connections: Connections = given(section(Connections), Connections())
     outages: tuple[Outage, ...] = given(listing(section(Outage)), ())
     faults: tuple[Rule, ...] = given(listing(section(Rule)), ())
+    native: Native = given(section(Native), Native())
     switches: Switches = given(section(Switches), Switches())
 
     def __post_init__(self) -> None:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from .connection import Connection
+from .front import Front
 from .ledger import Ledger
 from .reading import SandboxError
 from .scenario import Scenario, load
-from .vibecode import Gateway
 
 _HOST = "127.0.0.1"
 _BACKLOG = 1024
@@ -35,8 +35,8 @@ class Listener:
     def __init__(self, scenario: Scenario, ledger: Ledger) -> None:
         self._scenario = scenario
         self._ledger = ledger
-        self._gateway = Gateway(scenario, ledger)
-        self._gateway.on_first_start = self._plan_outages
+        self._front = Front(scenario, ledger)
+        self._front.desk.on_first_start = self._plan_outages
         self._requests = itertools.count(1)
         self._connections: set[_Tracked] = set()
         self._numbers = itertools.count(1)
@@ -85,7 +85,7 @@ class Listener:
                 loop.remove_reader(listening)
                 loop.call_later(_LATER, self._accept_again, listening)
                 return
-            self._gateway.spawn(self._take(opened, str(address[0])))
+            self._front.spawn(self._take(opened, str(address[0])))
 
     def _accept_again(self, listening: socket.socket) -> None:
         if self._listening is listening:
@@ -95,7 +95,7 @@ class Listener:
         await asyncio.get_running_loop().connect_accepted_socket(lambda: self._connection(ip), opened)
 
     def _connection(self, ip: str) -> _Tracked:
-        connection = _Tracked(self._gateway, self._ledger, next(self._numbers), self._requests.__next__, ip=ip)
+        connection = _Tracked(self._front, self._ledger, next(self._numbers), self._requests.__next__, ip=ip)
         connection.known, connection.listener = self._connections, self
         return connection
 
@@ -166,6 +166,8 @@ class Sandbox:
         self.url = f"http://{_HOST}:{self.port}/v1"
         self.api_key = self._scenario.keys[0].key
         self.session_token = self._scenario.keys[0].first_session
+        self.webhook_url = _webhook_url(self._scenario, self.port)
+        self.oauth_settings = _oauth_settings(self._scenario, self.port)
         self._loop = asyncio.SelectorEventLoop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
@@ -249,6 +251,27 @@ async def _until_signal(scenario: Scenario, ledger: Ledger, listening: socket.so
             signal.signal(number, earlier)
 
 
+def _webhook_url(scenario: Scenario, port: int) -> str | None:
+    """Return the address of the first webhook; ``None`` where there is none."""
+    hooks = scenario.native.webhooks
+    return f"http://{_HOST}:{port}/rest/{hooks[0].user}/{hooks[0].code}/" if hooks else None
+
+
+def _oauth_settings(scenario: Scenario, port: int) -> dict[str, str]:
+    """Return the settings that point the tool at the first application; empty where there is none."""
+    if not scenario.native.applications:
+        return {}
+    first = scenario.native.applications[0]
+    return {
+        "BULKSTART_PORTAL_URL": f"http://{_HOST}:{port}",
+        "BULKSTART_ACCESS_TOKEN": first.access_token,
+        "BULKSTART_REFRESH_TOKEN": first.refresh_token,
+        "BULKSTART_CLIENT_ID": first.client_id,
+        "BULKSTART_CLIENT_SECRET": first.client_secret,
+        "BULKSTART_OAUTH_URL": f"http://{_HOST}:{port}/oauth/token/",
+    }
+
+
 def _introduce(scenario: Scenario, port: int, say: Callable[[str], None]) -> None:
     first = scenario.keys[0]
     say("Sandbox portal: nothing here starts on a real portal. Point the tool at it with")
@@ -256,6 +279,15 @@ def _introduce(scenario: Scenario, port: int, say: Callable[[str], None]) -> Non
     say(f"BULKSTART_API_KEY={first.key}")
     if first.first_session:
         say(f"BULKSTART_SESSION_TOKEN={first.first_session}")
+    webhook = _webhook_url(scenario, port)
+    if webhook is not None:
+        say("or, as native REST, with")
+        say(f"BULKSTART_WEBHOOK_URL={webhook}")
+    application = _oauth_settings(scenario, port)
+    if application:
+        say("or, as an OAuth application, with")
+    for name, value in application.items():
+        say(f"{name}={value}")
     say("Stop it with Ctrl-C.")
 
 

@@ -1,4 +1,4 @@
-"""``POST /v1/workflows/start``: reading the request, running the start, and saying so (VSTART)."""
+"""``POST /v1/workflows/start``: reading the request, waiting in line, and saying what the portal did (VSTART)."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .answers import RESET, fixed_reply
 from .answers import answer as answer_of
-from .documents import ENTITY_TYPES
-from .limits import OperatingBudget, Turns
-from .portal import Plan, Portal, Refusal
+from .document_types import ENTITY_TYPES
+from .exchange import Attempt, Ended
+from .limits import Turns
+from .native_states import state_of, states
+from .portal import Refusal
+from .runs import METHOD
 from .wire import Reply, no_constant
 
 if TYPE_CHECKING:
+    from .desk import Desk
     from .envelopes import Envelopes
-    from .exchange import Exchange, RunClock
-    from .ledger import Ledger
-    from .scenario import Scenario
+    from .exchange import Exchange
 
 FIELDS = ("templateId", "entityType", "entityId", "parameters")
 _LARGEST = 2**63
+_BILL = (METHOD, "the gateway")
 
 Later: TypeAlias = Coroutine[Any, Any, Reply]
-Spawn = Callable[[Coroutine[Any, Any, Any]], None]
 
 
 class Starts:
     """The start endpoint. What waits for nothing is answered at once; what waits comes back as a coroutine."""
 
-    def __init__(
-        self, scenario: Scenario, portal: Portal, envelopes: Envelopes, *, ledger: Ledger, clock: RunClock, spawn: Spawn
-    ) -> None:
+    def __init__(self, desk: Desk, envelopes: Envelopes) -> None:
+        scenario = desk.scenario
         self._switches = scenario.switches
         self._limits = scenario.limits
-        self._portal = portal
+        self._states = states(scenario.native)
+        self._portal = desk.portal
+        self._runs = desk.runs
+        self._clock = desk.clock
+        self._spawn = desk.spawn
         self._say = envelopes
-        self._ledger = ledger
-        self._clock = clock
-        self._spawn = spawn
         self._turns = Turns(scenario.limits.queue) if scenario.limits.queue else None
-        self._started = 0
-        self._operating = OperatingBudget(scenario.limits.operating) if scenario.limits.operating else None
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -131,61 +131,50 @@ class Starts:
 
     def _execute(self, exchange: Exchange) -> Reply | Later:
         assert exchange.asked is not None
-        now = time.monotonic()
-        plan = self._judged(exchange, exchange.asked, now)
-        if isinstance(plan, Reply):
+        template_id, entity_type, entity_id = exchange.asked
+        attempt = Attempt(
+            exchange,
+            exchange.fields,
+            template_id,
+            (entity_type, entity_id),
+            exchange.number,
+            _BILL,
+            rule=exchange.rule,
+            committed=exchange.committed,
+        )
+        plan = self._closed(exchange) or self._runs.decide(attempt)
+        if isinstance(plan, Refusal):
             self._leave_after(0.0)
-            return plan
+            return self._refused(plan)
         self._leave_after(plan.run_seconds)
-        if self._operating:
-            self._operating.use(now, plan.run_seconds)
-        return self._run(exchange, plan) if plan.run_seconds > 0 else self._commit(exchange, plan)
+        ended = self._runs.run(attempt, plan, self._switches.upstream_seconds)
+        return self._said(exchange, ended) if isinstance(ended, Ended) else self._said_later(exchange, ended)
 
-    def _judged(self, exchange: Exchange, asked: tuple[int | float, str, int | float], now: float) -> Plan | Reply:
-        template_id, entity_type, entity_id = asked
+    def _closed(self, exchange: Exchange) -> Refusal | None:
+        """What closes the whole portal shows through, unless a fault rule commits the start."""
         if exchange.committed is True:
-            return self._portal.plan(int(template_id), entity_type, int(entity_id), exchange.number)
-        if self._operating and self._operating.exhausted(now):
-            assert self._limits.operating is not None
-            if self._limits.operating.answer == "RATE_LIMITED":
-                return self._say.error("RATE_LIMITED", "OPERATION_TIME_LIMIT", throttled=True)
-            return self._say.scripted(answer_of("OPERATION_TIME_LIMIT"))
-        if isinstance(template_id, float):
-            return self._say.refusal(Refusal("ERROR_WRONG_WORKFLOW_ID", "Template not found"), as_missing=False)
-        found = self._portal.judge(template_id, entity_type, entity_id, now=now, clock=self._clock.at(now), draw=exchange.number)
-        if isinstance(found, Refusal):
-            return self._say.refusal(found, as_missing=self._switches.missing_entity == "ENTITY_NOT_FOUND")
-        return found
+            return None
+        now = time.monotonic()
+        state = state_of(self._states, self._clock.at(now), self._portal.started, METHOD)
+        return None if state is None else Refusal(state.code, state.text, closed=not state.code)
 
-    def _run(self, exchange: Exchange, plan: Plan) -> Reply | Later:
-        """The synchronous part. What is committed at its beginning is committed here, before another request is looked at."""
-        switches, limit = self._switches, self._switches.upstream_seconds
-        cut = plan.run_seconds > limit
-        if switches.disconnect_stops_run:
-            return self._run_while_there(exchange, plan)
-        reply = None if cut and switches.cut_rolls_back else self._commit(exchange, plan)
-        if reply is not None and switches.id_before_run:
-            return reply
-        return self._answer_later(exchange, min(plan.run_seconds, limit), None if cut else reply)
+    def _refused(self, refusal: Refusal) -> Reply:
+        limit = self._limits.operating
+        if refusal.closed:
+            return self._say.error("BITRIX_UNAVAILABLE")
+        if refusal.code == "OPERATION_TIME_LIMIT" and limit is not None and limit.answer == "RATE_LIMITED":
+            return self._say.error("RATE_LIMITED", "OPERATION_TIME_LIMIT", throttled=True)
+        return self._say.refusal(refusal, missing=self._switches.missing_entity)
 
-    async def _answer_later(self, exchange: Exchange, seconds: float, reply: Reply | None) -> Reply:
-        await asyncio.sleep(seconds)
-        return self._upstream_cut(exchange) if reply is None else reply
+    async def _said_later(self, exchange: Exchange, ended: Coroutine[Any, Any, Ended]) -> Reply:
+        return self._said(exchange, await ended)
 
-    async def _run_while_there(self, exchange: Exchange, plan: Plan) -> Reply:
-        limit = self._switches.upstream_seconds
-        cut = plan.run_seconds > limit
-        await asyncio.sleep(min(plan.run_seconds, limit))
-        if cut and not self._switches.cut_rolls_back:
-            self._spawn(self._commit_later(exchange, plan, plan.run_seconds - limit))
-        if cut or exchange.gone:
+    def _said(self, exchange: Exchange, ended: Ended) -> Reply:
+        if ended.cut:
             return self._upstream_cut(exchange)
-        return self._commit(exchange, plan)
-
-    async def _commit_later(self, exchange: Exchange, plan: Plan, seconds: float) -> None:
-        await asyncio.sleep(seconds)
-        if not exchange.gone:
-            self._commit(exchange, plan)
+        if ended.workflow_id is None:
+            return self._say.error("BITRIX_ERROR", ended.broken, b24_code="")
+        return self._say.started(ended.workflow_id)
 
     def _upstream_cut(self, exchange: Exchange) -> Reply:
         """The portal did not answer in time: what the gateway makes of it (bitrix24-api 7, 5)."""
@@ -194,29 +183,6 @@ class Starts:
             exchange.answer = RESET
         page = fixed_reply(answer_of(said)) if said.startswith("html") else None
         return page or self._say.error("BITRIX_UNAVAILABLE")
-
-    def _commit(self, exchange: Exchange, plan: Plan) -> Reply:
-        self._started += 1
-        every = self._switches.upstream_retry_every
-        workflow_id = self._commit_once(exchange, plan, "start")
-        if every and self._started % every == 0:
-            workflow_id = self._commit_once(exchange, plan, "gateway_retry")
-        if plan.broken_after is not None:
-            return self._say.error("BITRIX_ERROR", plan.message, b24_code="")
-        return self._say.started(workflow_id)
-
-    def _commit_once(self, exchange: Exchange, plan: Plan, cause: str) -> str:
-        parameters = exchange.fields["parameters"]
-        workflow = self._portal.commit(plan, time.monotonic(), time.time())
-        self._ledger.commit(
-            exchange,
-            workflow,
-            effective=self._portal.effective(plan.template_id, parameters if isinstance(parameters, dict) else {}),
-            steps_done=plan.broken_after,
-            complete=plan.broken_after is None,
-            cause=cause,
-        )
-        return workflow.id
 
     def _leave_after(self, seconds: float) -> None:
         if self._turns is None:

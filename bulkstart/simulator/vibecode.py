@@ -5,11 +5,8 @@ Two steps for each request: ``admit`` when its head is complete (limits are exac
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import math
-import time
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -18,38 +15,32 @@ from .answers import fixed_reply
 from .codes import GATEWAY
 from .entities import ENTITIES, Entities, batch_calls
 from .envelopes import Envelopes
-from .exchange import Exchange, RunClock
-from .faults import Faults, Rule, Seen
 from .keys import Holder, KeyRing
 from .limits import LeakyBucket, SlidingWindow
-from .portal import Portal
 from .queries import ValidationError
 from .reads import Reads
 from .repeats import RepeatGuard
-from .scenario import Scenario
 from .starts import FIELDS, Starts
 from .wire import Reply, WireError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from .ledger import Ledger
+    from .desk import Desk
+    from .exchange import Exchange
 
 
 class Gateway:
-    """The simulated gateway in front of one simulated portal. Lives in one event loop."""
+    """The simulated gateway in front of one simulated portal."""
 
-    def __init__(self, scenario: Scenario, ledger: Ledger) -> None:
-        self.scenario = scenario
-        self.clock = RunClock()
-        self.on_first_start: Callable[[float], None] = lambda _: None
-        self._ledger = ledger
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        scenario = self._scenario = desk.scenario
         self._ring = KeyRing(scenario)
         self._say = Envelopes(scenario.language, empty_b24_code=scenario.switches.b24_code_when_empty == "empty")
-        self._portal = Portal(scenario, time.monotonic(), time.time())
-        self._starts = Starts(scenario, self._portal, self._say, ledger=ledger, clock=self.clock, spawn=self.spawn)
-        reads = Reads(scenario, self._portal, self._say, self.clock, self._ring)
-        entities = Entities(scenario.switches, self._portal, self._say, reads.template_page)
+        self._starts = Starts(desk, self._say)
+        reads = Reads(scenario, desk.portal, self._say, desk.clock, self._ring)
+        entities = Entities(scenario.switches, desk.portal, self._say, reads.template_page)
         self._endpoints: dict[str, Callable[[Exchange], Reply]] = {
             "me": reads.me,
             "oauth": reads.oauth,
@@ -60,22 +51,16 @@ class Gateway:
             "search": entities.search,
             "batch": entities.batch,
         }
-        self._faults = Faults(scenario.faults, scenario.seed)
         self._repeats = RepeatGuard(scenario.error_loop)
         self._bucket = (
             LeakyBucket(scenario.limits.portal, refused_count=scenario.switches.refused_count) if scenario.limits.portal else None
         )
         self._windows: dict[str, SlidingWindow] = {}
         self._key_buckets: dict[str, LeakyBucket] = {}
-        self._numbers: Counter[str] = Counter()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        ledger.secrets = self._ring.secrets()
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Work that goes on whatever becomes of its client."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def secrets(self) -> list[str]:
+        """Everything that the ledger must not hold."""
+        return self._ring.secrets()
 
     # ------------------------------------------------------------------------------- when the head is there
 
@@ -84,30 +69,17 @@ class Gateway:
         exchange.on, exchange.item = self._route(exchange.head.method, exchange.head.path)
         if exchange.on == "start":
             exchange.fields = dict.fromkeys(FIELDS)
-        if exchange.on == "start" and self.clock.origin is None:
-            self.clock.origin = exchange.arrived
-            self._portal.begin(exchange.arrived, exchange.time)
-            self.on_first_start(exchange.arrived)
-        exchange.clock = self.clock.at(exchange.arrived)
+            self._desk.begin(exchange)
+        exchange.clock = self._desk.clock.at(exchange.arrived)
         exchange.refusal = (
             self._window(exchange) or self._key(exchange) or self._bucket_of_key(exchange) or self._portal_bucket(exchange, 1)
         )
         if exchange.refusal is None and exchange.on == "unknown":
             exchange.refusal = self._say.error("ROUTE_NOT_FOUND")
         if exchange.refusal is None:
-            self._numbers.update((exchange.on, "any"))
-            exchange.number, exchange.number_of_all = self._numbers[exchange.on], self._numbers["any"]
+            self._desk.number(exchange)
             if exchange.on == "start" and exchange.holder:
                 exchange.holder.starts += 1
-
-    def resets_unread(self, exchange: Exchange) -> bool:
-        """Whether a fault rule resets this request before its body is read."""
-        if exchange.refusal is not None:
-            return False
-        found = self._faults.choose_early(self._seen(exchange))
-        if found is not None:
-            self._apply(exchange, *found)
-        return found is not None
 
     def unreadable(self, error: WireError) -> Reply:
         """Answer what is no acceptable HTTP request."""
@@ -118,7 +90,7 @@ class Gateway:
         found = _ROUTES.get((method, path))
         if found is not None:
             return found
-        if method == "GET" and path in self.scenario.switches.template_paths:
+        if method == "GET" and path in self._scenario.switches.template_paths:
             return "templates", ""
         parts = path.split("/")
         if parts[:2] == ["", "v1"] and len(parts) == 4:
@@ -129,14 +101,14 @@ class Gateway:
         return "unknown", ""
 
     def _window(self, exchange: Exchange) -> Reply | None:
-        limit = self.scenario.limits.platform
+        limit = self._scenario.limits.platform
         if limit is None:
             return None
-        by = self.scenario.switches.platform_limit_by
+        by = self._scenario.switches.platform_limit_by
         name = {"all": "", "key": self._ring.presented(exchange.head) or "", "ip": exchange.ip}[by]
         window = self._windows.get(name)
         if window is None:
-            window = self._windows[name] = SlidingWindow(limit, refused_count=self.scenario.switches.refused_count)
+            window = self._windows[name] = SlidingWindow(limit, refused_count=self._scenario.switches.refused_count)
         fits = window.take(exchange.arrived)
         wait = window.wait(exchange.arrived)
         if limit.headers:
@@ -169,18 +141,22 @@ class Gateway:
         bucket = self._key_buckets.get(holder.key.key)
         if bucket is None:
             limit = PortalLimit(rate=holder.key.requests_per_second, burst=max(1.0, holder.key.requests_per_second))
-            bucket = self._key_buckets[holder.key.key] = LeakyBucket(limit, refused_count=self.scenario.switches.refused_count)
-        if bucket.take(exchange.arrived, self.clock.origin):
+            bucket = self._key_buckets[holder.key.key] = LeakyBucket(limit, refused_count=self._scenario.switches.refused_count)
+        if bucket.take(exchange.arrived, self._desk.clock.origin):
             return None
         return self._say.error("RATE_LIMITED", throttled=True)
 
     def _portal_bucket(self, exchange: Exchange, amount: int) -> Reply | None:
-        limit = self.scenario.limits.portal
+        limit = self._scenario.limits.portal
         if self._bucket is None or limit is None or exchange.holder is None:
             return None
-        if self._bucket.take(exchange.arrived, self.clock.origin, amount):
+        if self._bucket.take(exchange.arrived, self._desk.clock.origin, amount):
             return None
-        wait = self._bucket.wait(exchange.arrived, self.clock.origin) if isinstance(limit.retry_after, str) else limit.retry_after
+        wait = (
+            self._bucket.wait(exchange.arrived, self._desk.clock.origin)
+            if isinstance(limit.retry_after, str)
+            else limit.retry_after
+        )
         return self._say.error(
             limit.refusal, retry_after=wait, body=limit.retry_after_body, header=limit.retry_after_header, throttled=True
         )
@@ -192,14 +168,12 @@ class Gateway:
         exchange.digest = hashlib.sha256(exchange.body).hexdigest()
         if exchange.on == "start":
             self._starts.read(exchange)
-        self._ledger.arrival(exchange)
+        self._desk.ledger.arrival(exchange)
         if exchange.refusal is not None:
             return self._as_seen(exchange, exchange.refusal)
         if self._repeats.holds(exchange):
             return self._say.error("ERROR_LOOP_DETECTED")
-        found = self._faults.choose(self._seen(exchange))
-        if found is not None:
-            self._apply(exchange, *found)
+        self._desk.choose(exchange)
         if exchange.on == "start":
             result = self._starts.start(exchange)
             return self._as_seen(exchange, result) if isinstance(result, Reply) else self._later(exchange, result)
@@ -209,7 +183,7 @@ class Gateway:
         if not exchange.answer.carries:
             return self._say.error("INTERNAL_ERROR")  # never sent: the answer hides it, and nothing is done
         try:
-            if exchange.on == "batch" and self.scenario.switches.batch_cost == "each":
+            if exchange.on == "batch" and self._scenario.switches.batch_cost == "each":
                 refused = self._portal_bucket(exchange, len(batch_calls(exchange)) - 1)
                 if refused is not None:
                     return refused
@@ -217,7 +191,7 @@ class Gateway:
         except ValidationError as error:
             return self._say.error("VALIDATION_ERROR", str(error))
         if exchange.on == "oauth":
-            self._ledger.secrets = self._ring.secrets()
+            self._desk.ledger.hide(self._ring.secrets())
         return reply
 
     async def _later(self, exchange: Exchange, work: Coroutine[Any, Any, Reply]) -> Reply:
@@ -230,23 +204,6 @@ class Gateway:
         elif not exchange.answer.carries:
             return fixed_reply(exchange.answer) or reply
         return self._say.warned(reply) if self._repeats.note(exchange, reply.code) else reply
-
-    def _seen(self, exchange: Exchange) -> Seen:
-        asked = exchange.asked or (None, None, None)
-        return Seen(
-            on=exchange.on,
-            number=exchange.number,
-            number_of_all=exchange.number_of_all,
-            clock=exchange.clock,
-            template_id=asked[0],
-            entity_type=asked[1],
-            entity_id=asked[2],
-        )
-
-    @staticmethod
-    def _apply(exchange: Exchange, index: int, rule: Rule) -> None:
-        exchange.rule, exchange.answer, exchange.commit_after = index, rule.answer, rule.commit_after
-        exchange.committed = False if rule.runs_nothing else ("as_it_would" if rule.committed is None else rule.committed)
 
 
 _ROUTES: dict[tuple[str, str], tuple[str, str]] = {

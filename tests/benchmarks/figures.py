@@ -67,14 +67,14 @@ def write_scenarios() -> None:
 
 
 @contextlib.contextmanager
-def portal(scenario: str, folder: Path) -> Iterator[dict[str, str]]:
-    """The sandbox portal as a process; yields the settings that point a program at it."""
+def portal(scenario: str, folder: Path, until: str = "BULKSTART_API_KEY") -> Iterator[dict[str, str]]:
+    """The sandbox portal as a process; yields the settings that point a program at it, as soon as it has printed ``until``."""
     words = [sys.executable, "-m", "bulkstart", "sandbox", "--port", "0", "--scenario", str(SCENARIOS / scenario)]
     process = subprocess.Popen([*words, "--ledger", str(folder / "ledger.jsonl")], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     found: dict[str, str] = {}
     try:
-        while "BULKSTART_API_KEY" not in found:
+        while until not in found:
             line = process.stdout.readline()
             assert line, "the sandbox portal ended"
             found |= dict(re.findall(r"(BULKSTART_\w+)=(\S+)", line))

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from bulkstart.simulator import Sandbox
+from tests.simulator.rest_talk import Rest
 
 INSTANT = [
     {"id": 713, "name": "Deal", "documentType": "deal"},
@@ -132,3 +133,13 @@ def until():
         raise AssertionError("it never came true")
 
     return wait
+
+
+@pytest.fixture
+def open_rest(open_portal):
+    """Makes sandbox portals that are asked natively."""
+
+    def make(scenario=None, **options):
+        return Rest(open_portal(scenario, **options).sandbox)
+
+    return make

@@ -13,8 +13,9 @@ from bulkstart.simulator.answers import CARRYING, HIDING
 from bulkstart.simulator.default import DEFAULT
 from bulkstart.simulator.documents import IdSet
 from bulkstart.simulator.faults import ENDPOINTS, Rule
-from bulkstart.simulator.scenario import Key, Scenario, Template, load
+from bulkstart.simulator.scenario import Key, Scenario, load
 from bulkstart.simulator.switches import Switches
+from bulkstart.simulator.templates import Template
 
 FOLDER = Path(simulator.__file__).parent
 PAGE = (FOLDER / "SCENARIOS.md").read_text(encoding="utf-8")
@@ -103,12 +104,12 @@ def test_the_default_scenario_is_the_one_on_the_page():
         ({"keys": [{"key": "vibe_api_1", "session": "x"}]}, "'session' is allowed for vibe_app_ keys only"),
         ({"keys": [{"key": "vibe_api_1"}, {"key": "vibe_api_1"}]}, "keys: an entry stands there twice"),
         ({"templates": [{"id": 1}, {"id": 1}]}, "templates: an entry stands there twice"),
-        ({"templates": [{"id": 1, "documentType": "quote"}]}, "templates[0].documentType: must be one of deal"),
+        ({"templates": [{"id": 1, "documentType": "invoice"}]}, "templates[0].documentType: must be one of deal"),
         ({"templates": [{"id": 1, "run_seconds": [2, 1]}]}, "templates[0].run_seconds: must be [low, high]"),
         ({"templates": [{"id": 1, "parameters": "x"}]}, "'parameters' must be an object, [] or null"),
         ({"templates": [{"id": 1, "parameters": {"a": "string"}}]}, "'parameters' must map each name to an object"),
         ({"templates": [{"id": 1, "fails": {"at_step": 3, "steps": 2, "message": ""}}]}, "'at_step' must not be above 'steps'"),
-        ({"documents": {"missing": {"quote": [1]}}}, "documents.missing: unknown key 'quote'; allowed are deal"),
+        ({"documents": {"missing": {"invoice": [1]}}}, "documents.missing: unknown key 'invoice'; allowed are deal"),
         (
             {"documents": {"missing": {"deal": [[2, 1]]}}},
             "documents.missing.deal: must be a list of ids and [first, last] ranges",

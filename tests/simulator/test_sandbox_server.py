@@ -256,7 +256,7 @@ def test_an_unwritable_ledger_is_one_sentence(tmp_path, capsys):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_as_a_process_it_says_how_to_reach_it_and_ends_cleanly(tmp_path, number):
     scenario = tmp_path / "scenario.json"
-    scenario.write_text(json.dumps({"keys": [{"key": "vibe_app_shop_0123456789"}]}))
+    scenario.write_text(json.dumps({"keys": [{"key": "vibe_app_shop_0123456789"}], "native": {"applications": [{}]}}))
     command = [
         sys.executable,
         "-m",
@@ -278,6 +278,8 @@ def test_as_a_process_it_says_how_to_reach_it_and_ends_cleanly(tmp_path, number)
     assert settings["BULKSTART_API_KEY"] == "vibe_app_shop_0123456789"
     assert settings["BULKSTART_SESSION_TOKEN"] == "vibe_session_sandbox"
     port = int(re.fullmatch(r"http://127\.0\.0\.1:(\d+)/v1", settings["BULKSTART_BASE_URL"])[1])
+    assert settings["BULKSTART_WEBHOOK_URL"] == f"http://127.0.0.1:{port}/rest/1/sandboxcode0123456789/"
+    assert settings["BULKSTART_OAUTH_URL"] == f"http://127.0.0.1:{port}/oauth/token/"
     with socket.create_connection(("127.0.0.1", port)) as opened:
         opened.sendall(b"GET /v1/me HTTP/1.1\r\n\r\n")
         assert statuses(opened.recv(65536)) == [401]
