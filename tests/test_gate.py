@@ -332,6 +332,43 @@ def test_without_a_budget_nothing_is_counted():
     within(work)
 
 
+# ------------------------------------------------------------------------------------------------------ daily windows
+
+
+def test_nothing_leaves_while_the_window_is_shut_and_the_waiting_is_nobodys_failure():
+    """An hour of it is longer than a run may go without a success."""
+
+    async def work(gate):
+        gate.begin()
+        await gate.slot()
+        assert 3600 <= now() <= 3601
+        assert gate.stop is None
+        gate.succeeded(0.1)
+
+    within(work, shut=lambda: max(0.0, 3600 - now()))
+
+
+def test_a_window_that_shuts_holds_what_has_not_left():
+    async def work(gate):
+        moments = []
+        for _ in range(30):
+            await gate.slot()
+            moments.append(now())
+            gate.back()
+        assert all(moment < 5 or moment >= 100 for moment in moments)
+        assert max(moments) >= 100
+
+    within(work, limits=Limits(rate=2.0, burst=1.0), shut=lambda: 0.0 if not 5 <= now() < 100 else 100 - now())
+
+
+def test_a_deadline_holds_while_the_window_is_shut():
+    async def work(gate):
+        assert await gate.slot() is None
+        assert ended(gate) == ("DEADLINE", 6, pytest.approx(10, abs=0.1))
+
+    within(work, deadline=10.0, shut=lambda: 3600.0)
+
+
 # ------------------------------------------------------------------------------------------------------------ batches
 
 FIVES = Batching(5, 10, auto=False)
