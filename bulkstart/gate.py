@@ -207,10 +207,11 @@ class Gate:
     @property
     def _in_flight(self) -> int:
         """Rows: as few as rate × measured duration needs, from 4, never above ``max_unknown``."""
-        recent, now = sorted(self._requests), self.now()
-        slow = recent[int(len(recent) * 0.8)] if recent else 0.0
+        recent, now = sorted(self.durations[-20:]), self.now()
+        size = self._size(now)
+        slow = size * recent[int(len(recent) * 0.8)] if recent else 0.0
         wanted = math.ceil(self.throttle.state(now).rate * slow * 1.25) + 1
-        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted * self._size(now)))
+        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted * size))
 
     def _wake(self) -> None:
         """Something changed: whoever waits looks again."""

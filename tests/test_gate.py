@@ -450,6 +450,20 @@ def test_never_more_than_max_unknown_rows_are_out_however_they_share_requests(mo
     batched(work, batching=Batching(5, most, auto=False), max_unknown=most)
 
 
+def test_as_many_batches_are_on_the_wire_as_their_own_time_needs_from_the_first_one_on():
+    """Starts of 250 ms, measured one by one: a batch of fifty takes 12.5 s, in which 25 requests may leave."""
+
+    async def work(gate):
+        gate.succeeded(0.25)
+        waiting = [asyncio.ensure_future(gate.slot(alone=False)) for _ in range(500)]
+        await asyncio.sleep(0.1)
+        assert sum(one.done() for one in waiting) == 500
+        for one in waiting:
+            one.cancel()
+
+    within(work, batching=Batching(50, 500, auto=False), max_unknown=500, limits=Limits(rate=2.0, burst=50.0))
+
+
 def test_requests_not_rows_are_what_the_portals_rate_counts():
     async def work(gate):
         begun = now()
