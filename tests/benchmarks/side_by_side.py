@@ -134,17 +134,28 @@ def process(words: list[str], given: str, env: dict[str, str]) -> tuple[str, End
         source.write(given)
         source.seek(0)
         running = subprocess.Popen(words, stdin=source, stdout=out, stderr=subprocess.DEVNULL, env=env, cwd=ROOT)
+        peak = 0.0
         while True:
             pid, _, used = os.wait4(running.pid, os.WNOHANG)
             if pid:
                 break
+            peak = max(peak, _peak(running.pid))
             if time.monotonic() - began > LONGEST:
                 running.kill()
             time.sleep(0.02)
         running.returncode = 0  # it was waited for above
         out.seek(0)
         text = out.read()
-    return text, Ended({}, seconds=time.monotonic() - began, cpu=used.ru_utime + used.ru_stime, memory=used.ru_maxrss / 1024)
+    return text, Ended({}, seconds=time.monotonic() - began, cpu=used.ru_utime + used.ru_stime, memory=peak)
+
+
+def _peak(pid: int) -> float:
+    """Peak resident memory of a living process in MB; what ``wait4`` says begins with that of the process that forked it."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM")), 0.0)
 
 
 def peer(client: str, scenario: Scenario, server: Sandbox, _folder: Path) -> Ended:
