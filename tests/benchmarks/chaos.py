@@ -1,6 +1,6 @@
 """Chaos: random fault schedules and SIGKILLs at random moments; every row that was ever told is compared with the portal's ledger.
 
-    python -m tests.benchmarks.chaos [--schedules 1000] [--kills 100] [--seed 20261122] [--workers 1] [--out tests/benchmarks/chaos.md]
+    python -m tests.benchmarks.chaos [--schedules 1000] [--native 300] [--kills 100] [--seed 20261122] [--workers 1] [--out tests/benchmarks/chaos.md]
     python -m tests.benchmarks.chaos --only 17          # one schedule again, with its scenario and what every act told
     python -m tests.benchmarks.chaos --only native:17   # the same by the native dialect, with batches and their faults
     python -m tests.benchmarks.chaos --only kill:3
@@ -147,7 +147,7 @@ def until_killed(names: Iterable[str], kills: int, seed: int, workers: int) -> F
     return total
 
 
-def report(schedules: Figures, kills: Figures, seed: int, command: str) -> str:
+def report(schedules: Figures, native: Figures, kills: Figures, seed: int, command: str) -> str:
     """The figures in Markdown."""
     names = [entry.name for entry in dataclasses.fields(Figures)]
     used = {
@@ -168,7 +168,8 @@ def report(schedules: Figures, kills: Figures, seed: int, command: str) -> str:
         "| |" + "".join(f" {name} |" for name in names),
         "|" + "---|" * (len(names) + 1),
     ]
-    for label, figures in (("fault schedules of 40 rows", schedules), ("SIGKILLs of 300-row runs", kills)):
+    labels = ("fault schedules of 40 rows", "the same natively, with batches", "SIGKILLs of 300-row runs")
+    for label, figures in zip(labels, (schedules, native, kills), strict=True):
         cells = [f"{value:,.0f}" for value in dataclasses.astuple(figures)]
         lines.append(f"| {label} |" + "".join(f" {cell} |" for cell in cells))
     return "\n".join(lines) + "\n"
@@ -178,6 +179,7 @@ def main() -> int:
     """Play, print, and write the figures; 1 where anything went wrong."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--schedules", type=int, default=1000)
+    parser.add_argument("--native", type=int, default=300)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--workers", type=int, default=1)
@@ -189,12 +191,13 @@ def main() -> int:
         print(figures)
         return int(bool(figures.duplicates or figures.false or figures.lost or figures.faults))
     schedules = sum(told(played((str(n) for n in range(given.schedules)), given.seed, given.workers)), Figures())
+    native = sum(told(played((f"native:{n}" for n in range(given.native)), given.seed, given.workers)), Figures())
     kills = until_killed((f"kill:{n}" for n in range(100 * given.kills)), given.kills, given.seed, given.workers)
-    text = report(schedules, kills, given.seed, " ".join(["python -m tests.benchmarks.chaos", *sys.argv[1:]]))
+    text = report(schedules, native, kills, given.seed, " ".join(["python -m tests.benchmarks.chaos", *sys.argv[1:]]))
     print(text)
     if given.out:
         given.out.write_text(text, encoding="utf-8")
-    both = schedules + kills
+    both = schedules + native + kills
     return int(bool(both.duplicates or both.false or both.lost or both.faults))
 
 
