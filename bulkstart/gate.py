@@ -98,7 +98,7 @@ class Gate:
         """Let a request leave with the rows at the head of the line, or wait for whatever lets it leave."""
         now = self.now()
         together, ready = self._together(asking, now)
-        leave = max(ready, self._next_leave(now, len(together))) if together else math.inf
+        leave = self._next_leave(now, ready, len(together)) if together else math.inf
         if now >= self._deadline:
             self._look_at_deadline()
         elif now - self._last_success >= NO_SUCCESS:
@@ -136,9 +136,10 @@ class Gate:
         """The portal takes no batch: each row goes alone from now on."""
         self.batching = Batching()
 
-    def _next_leave(self, now: float, rows: int) -> float:
-        leave = self.throttle.next_leave(now)
-        return max(leave, self.operating.next_leave(now, rows)) if self.operating else leave
+    def _next_leave(self, now: float, ready: float, rows: int) -> float:
+        """When to look again. The throttle is asked last: it may take a slot of the machine's budget, which is lost if it waits."""
+        leave = max(ready, self.operating.next_leave(now, rows)) if self.operating else ready
+        return leave if leave > now else self.throttle.next_leave(now)
 
     def _leave(self, now: float, rows: int) -> int:
         ticket = self.throttle.leave(now)
