@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -15,10 +16,10 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from bulkstart.locks import try_lock
-from bulkstart.slots import Slots, from_json, is_over, to_json
+from bulkstart.slots import Slots, from_json, is_over, to_json, without
 
 T = TypeVar("T")
 Change = Callable[[Slots, float], tuple[Slots, T]]
@@ -44,6 +45,14 @@ class BudgetError(Exception):
     """The store cannot be used; the text says why."""
 
 
+class Store(Protocol):
+    """Where the slots of all portals are kept."""
+
+    @property
+    def path(self) -> Path: ...
+    def visit(self, portal: str, change: Change[T], /) -> T: ...
+
+
 class Budget:
     """The store at ``path``. It keeps nothing open: whoever dies holds nothing, and a file that was replaced is noticed."""
 
@@ -51,7 +60,7 @@ class Budget:
         self.path = path
         self._machine = _machine()
 
-    def visit(self, portal: str, change: Change[T]) -> T:
+    def visit(self, portal: str, change: Change[T], /) -> T:
         """Change the slots of a portal while nobody else does. Raises ``BudgetError``.
 
         The time is ``time.monotonic``: all processes since the machine was switched on share it, and nobody can set it.
@@ -61,7 +70,8 @@ class Budget:
             with self._locked() as file:
                 now = time.monotonic()
                 portals = self._read(file, now)
-                slots, found = change(from_json(portals.get(name), now) if name in portals else Slots(), now)
+                slots = from_json(portals[name], now) if name in portals else Slots()
+                slots, found = change(without(slots, [who for who in slots.voices if has_ended(who)]), now)
                 portals[name] = to_json(slots)
                 self._write(file, now, portals)
         except OSError as error:
@@ -140,3 +150,31 @@ def _machine() -> str:
         return _BOOT.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):  # not Linux: a clock that stands before what was seen tells of the new start
         return platform.node()
+
+
+def new_name() -> str:
+    """A name for one user of the store: process, where process numbers mean that, and a part of its own."""
+    return f"{os.getpid()}-{_number_space()}-{os.urandom(4).hex()}"
+
+
+def has_ended(name: str) -> bool:
+    """Whether the process of this name lives no more; false where that cannot be told."""
+    number, _, rest = name.partition("-")
+    if os.name == "nt" or not number.isdigit() or not rest.startswith(f"{_number_space()}-"):
+        return False
+    try:
+        os.kill(int(number), 0)  # asks only
+    except (ProcessLookupError, OverflowError):
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@functools.cache
+def _number_space() -> int:
+    """Containers number their processes each for itself."""
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:
+        return 0

@@ -120,8 +120,15 @@ def entrance(portal: Portal, say: Callable[[str], None]) -> Enter | None:
     found = settings()
     if portal.is_sandbox and "BULKSTART_BUDGET" not in found:
         return None
-    budget = Budget(budget_path(found))
-    return lambda identity: Place(budget, identity, say)
+    budget, task = Budget(budget_path(found)), asyncio.current_task()
+
+    def enter(identity: str) -> Place:
+        place = Place(budget, identity, say)
+        if task is not None:  # the whole job
+            task.add_done_callback(lambda _: place.end())
+        return place
+
+    return enter
 
 
 async def meeting(portal: Portal, line: Line, journal: Journal | None, options: Options, enter: Enter | None = None) -> Meeting:
@@ -187,8 +194,9 @@ class _Questions:
         if place is None:
             throttle = Throttle(limits, self._began)
         else:
-            known = limits_of(self._portal, met.me, replace(self._options, polite=False)) if self._options.polite else limits
-            throttle = SharedThrottle(limits, self._began, place, known)
+            told = met.me.rate is not None or met.me.bucket is not None
+            firm = told and self._options.rate is None and not self._options.polite
+            throttle = SharedThrottle(limits, self._began, place, firm=firm)
         for _ in range(self._asked):
             if isinstance(throttle, SharedThrottle) and place is self._place:
                 throttle.counted(self._began)

@@ -6,7 +6,6 @@ says when a request may leave. Where the store fails, it says so once and goes o
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -16,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from bulkstart.budget import Budget
-from bulkstart.slots import Slot, Slots, Word, answered, hold, look, owed, reserve
+from bulkstart.budget import Change, Store, new_name
+from bulkstart.slots import Slot, Slots, Word, answered, hold, look, owed, reserve, without
 from bulkstart.throttle import Limits, RateHint, Throttle
 
 T = TypeVar("T")
@@ -71,22 +70,25 @@ class Courier:
 
 @dataclass(slots=True)
 class _Grant:
-    """A slot in hand; ``sure``: instant at which it was last seen that no hold stands; ``waited``: it was not free at once."""
+    """A slot in hand; ``sure``: instant at which it was last seen that no hold stands; ``left``: requests that may still use it."""
 
     slot: Slot
     sure: float
     left: int
-    waited: bool
 
 
 class Place:
-    """One process's place at the budget of one portal. Times are those of ``time.monotonic`` throughout."""
+    """One process's place at the budget of one portal. Times are those of ``clock`` throughout, which is that of the store."""
 
-    def __init__(self, budget: Budget, portal: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, budget: Store, portal: str, say: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic,
+        courier: Courier | None = None,
+    ) -> None:  # fmt: skip
+        self.clock = clock
         self.works, self.held, self.rate = True, 0.0, 0.0
         self._budget, self._portal, self._say = budget, portal, say
-        self._who = f"{os.getpid()}-{os.urandom(4).hex()}"
-        self._courier = Courier()
+        self._who = new_name()
+        self._courier = courier or Courier()
         self._out: Future[Slot] | None = None
         self._since, self._asked_for = 0.0, 0
         self._grant: _Grant | None = None
@@ -97,7 +99,7 @@ class Place:
 
     def next_leave(self, word: Word, *, mute: bool = False) -> float:
         """When to look again; the present time or less where a slot is in hand and may be used now."""
-        now = time.monotonic()
+        now = self.clock()
         self._back(now)
         grant = self._grant
         if not self.works:
@@ -117,7 +119,7 @@ class Place:
 
     def take(self, window: tuple[int, float] | None) -> tuple[float, int, bool]:
         """One request leaves now: instant of its slot, requests of others since the one before, and whether it waited for them."""
-        now, grant = time.monotonic(), self._grant
+        now, grant = self.clock(), self._grant
         if grant is None or not self.works:
             self._debt += self.works
             return now, 0, False
@@ -127,20 +129,25 @@ class Place:
         grant.left -= 1
         if grant.left <= 0:
             self._grant = None
-        return (now if window is None else grant.slot.at), others, grant.waited
+        return (now if window is None else grant.slot.at), others, grant.slot.waits
 
     def answered(self, at: float) -> None:
         """The request whose slot was at the instant ``at`` was answered: told with the next visit."""
-        self._answers.append((at, time.monotonic()))
+        self._answers.append((at, self.clock()))
 
     def hold(self, word: Word, until: float) -> None:
         """The portal asked for time: told at once."""
         if self.works:
             self._grant = None
-            visit = partial(hold, who=self._who, word=word, until=until)
-            self._posts.append(
-                self._courier.send(partial(self._budget.visit, self._portal, lambda s, now: (visit(s, now=now), None)))
-            )
+            self._post(lambda slots, now: (hold(slots, self._who, word, now, until=until), None))
+
+    def end(self) -> None:
+        """This process needs no more slots: its word counts no more."""
+        if self.works:
+            self._post(lambda slots, _: (without(slots, [self._who]), None))
+
+    def _post(self, visit: Change[None]) -> None:
+        self._posts.append(self._courier.send(partial(self._budget.visit, self._portal, visit)))
 
     def _reserve(self, now: float, word: Word, *, mute: bool) -> None:
         debt, self._debt = self._debt, 0
@@ -181,7 +188,7 @@ class Place:
         self.held = slot.held
         if self._asked_for:
             self.rate = slot.rate
-            self._grant = _Grant(slot, self._since, slot.places, slot.at > self._since + SURE)
+            self._grant = _Grant(slot, self._since, slot.places)
         elif self._grant is not None:
             self._grant.sure = self._since
         if self._grant is not None and self._grant.slot.at < self.held:
@@ -200,12 +207,12 @@ class Place:
 class SharedThrottle(Throttle):
     """A ``Throttle`` whose requests take slots of the machine's budget. It never exceeds its own limits, whatever is free.
 
-    ``known``: the portal's limit as this process knows it, where it keeps a smaller one of its own (``--polite``). ``mute``: see ``reserve``.
+    ``firm``: the portal itself stated the limits. ``mute``: see ``slots.reserve``.
     """
 
-    def __init__(self, limits: Limits, now: float, place: Place, known: Limits | None = None, *, mute: bool = False) -> None:
+    def __init__(self, limits: Limits, now: float, place: Place, *, firm: bool = False, mute: bool = False) -> None:
         super().__init__(limits, now)
-        self._place, self._known, self._mute = place, known or limits, mute
+        self._place, self._firm, self._mute = place, firm, mute
         self._places: dict[int, float] = {}
 
     def next_leave(self, now: float) -> float:
@@ -214,7 +221,7 @@ class SharedThrottle(Throttle):
         if at > now or not self._place.works:
             return at
         word = self._word(now)
-        ahead = now - time.monotonic()
+        ahead = now - self._place.clock()
         at = self._place.next_leave(word, mute=self._mute) + ahead
         if self._place.held + ahead > now:
             self.hold(self._place.held + ahead)
@@ -244,11 +251,9 @@ class SharedThrottle(Throttle):
         if (at := self._places.pop(ticket, None)) is not None:
             self._place.answered(at)
         if throttled:
-            self._place.hold(self._word(now), self.state(now).held_until - now + time.monotonic())
+            self._place.hold(self._word(now), self.state(now).held_until - now + self._place.clock())
 
     def _word(self, now: float) -> Word:
-        """What this process knows of the portal: what was stated or assumed, until refusals taught it better."""
-        state, known = self.state(now), self._known
-        if state.learned or known is self.limits:
-            return Word(state.rate, max(1.0, state.burst), known.stated or state.learned, known.window)
-        return Word(known.safe_rate, known.safe_burst, known.stated, known.window)
+        """What this process knows of the portal's limit by now."""
+        state = self.state(now)
+        return Word(state.rate, max(1.0, state.burst), self._firm or state.learned, self.limits.window)

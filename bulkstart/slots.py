@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +24,8 @@ _MOST = 1e9  # requests, or requests a second; a larger number is nonsense
 class Word:
     """What one process knows of a portal's limit: ``rate`` requests a second, ``burst`` at once, as it would keep them alone.
 
-    ``firm``: stated by the portal or the user, or learned from refusals; else it is where probing stands. ``window``: as in ``Limits``.
+    ``firm``: stated by the portal or learned from its refusals; else a wish of the user (``--rate``) or where probing stands.
+    ``window``: as in ``Limits``.
     """
 
     rate: float
@@ -64,7 +65,7 @@ class Slots:
 class Slot:
     """Leave to send ``places`` requests from the instant ``at`` on, the last of which is number ``number`` of all the machine's.
 
-    ``held``: nobody leaves before. ``rate``: what all processes keep together, requests a second.
+    ``held``: nobody leaves before. ``rate``: what all processes keep together, requests a second. ``waits``: it was not free at once.
     """
 
     at: float
@@ -72,12 +73,17 @@ class Slot:
     number: int
     held: float
     rate: float
+    waits: bool = False
 
 
 def limit(voices: Sequence[Voice | Word]) -> tuple[float, float]:
-    """Rate and burst that several processes keep together: the smallest firm word; among mere guesses the one that got furthest."""
-    firm = [voice.rate for voice in voices if voice.firm]
-    return min(firm) if firm else max(voice.rate for voice in voices), min(voice.burst for voice in voices)
+    """Rate and burst that several processes keep together: the smallest firm word, since it binds all.
+
+    Where there is none, the largest: a wish binds only the process that has it, which keeps it by itself, and so does a guess.
+    """
+    firm = [voice for voice in voices if voice.firm]
+    choose = min if firm else max
+    return choose(voice.rate for voice in firm or voices), choose(voice.burst for voice in firm or voices)
 
 
 def reserve(slots: Slots, who: str, word: Word, now: float, *, places: int = 1, mute: bool = False) -> tuple[Slots, Slot]:
@@ -97,7 +103,7 @@ def reserve(slots: Slots, who: str, word: Word, now: float, *, places: int = 1, 
     if word.window is not None:
         at, frees = _placed(frees, at, now, places, word.window)
     slots = replace(slots, tokens=tokens, seen=max(slots.seen, begin), count=count, early=0, frees=frees)
-    return slots if mute else _said(slots, who, word, now, at), Slot(at, places, count, slots.held, rate)
+    return slots if mute else _said(slots, who, word, now, at), Slot(at, places, count, slots.held, rate, at > begin)
 
 
 def look(slots: Slots) -> Slot:
@@ -115,6 +121,11 @@ def hold(slots: Slots, who: str, word: Word, now: float, *, until: float) -> Slo
     """The portal asked for time: nobody leaves before ``until``, and afterwards by the word of the one that was asked."""
     slots = replace(slots, held=max(slots.held, min(until, now + LONGEST_HOLD)))
     return _said(slots, who, word, now, max(now, slots.held))
+
+
+def without(slots: Slots, ended: Collection[str]) -> Slots:
+    """The words of processes that have ended count no more."""
+    return replace(slots, voices={name: voice for name, voice in slots.voices.items() if name not in ended}) if ended else slots
 
 
 def answered(slots: Slots, left: Sequence[tuple[float, float]], seconds: float) -> Slots:
