@@ -58,7 +58,7 @@ class Budget:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._machine = _machine()
+        self._machine = this_machine()
 
     def visit(self, portal: str, change: Change[T], /) -> T:
         """Change the slots of a portal while nobody else does. Raises ``BudgetError``.
@@ -144,10 +144,10 @@ class Budget:
         os.ftruncate(file, len(content))
 
 
-def _machine() -> str:
+def this_machine(boot: Path = _BOOT) -> str:
     """This machine since it was switched on."""
     try:
-        return _BOOT.read_text(encoding="ascii").strip()
+        return boot.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):  # not Linux: a clock that stands before what was seen tells of the new start
         return platform.node()
 

@@ -114,7 +114,8 @@ def look(slots: Slots) -> Slot:
 def owed(slots: Slots, count: int, now: float, window: tuple[int, float] | None = None) -> Slots:
     """``count`` requests left without a slot."""
     frees = _placed(slots.frees, now, now, count, window)[1] if window else slots.frees
-    return replace(slots, early=slots.early + count, count=slots.count + count, frees=frees)
+    seen = now if math.isinf(slots.seen) else slots.seen
+    return replace(slots, seen=seen, early=slots.early + count, count=slots.count + count, frees=frees)
 
 
 def hold(slots: Slots, who: str, word: Word, now: float, *, until: float) -> Slots:
@@ -191,7 +192,7 @@ def from_json(found: Any, now: float) -> Slots:
             count=int(found["count"]),
             early=int(found["early"]),
             voices={str(name): _voice(voice, now) for name, voice in found["voices"].items()},
-            frees=tuple(sorted(_number(free) for free in found["frees"])),
+            frees=tuple(sorted(min(_number(free), now + LONGEST_HOLD) for free in found["frees"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return Slots()
