@@ -123,9 +123,9 @@ async def asked(
 async def passed(throttle: Throttle) -> int:
     """Wait until one more request may leave, and give its ticket."""
     loop = asyncio.get_running_loop()
-    while (wait := throttle.next_leave(loop.time()) - loop.time()) > 0:  # noqa: ASYNC110  time passes, no event comes
-        await asyncio.sleep(wait)
-    return throttle.leave(loop.time())
+    while (at := throttle.next_leave(now := loop.time())) > now:  # noqa: ASYNC110  time passes, no event comes
+        await asyncio.sleep(at - now)
+    return throttle.leave(now)
 
 
 async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> Met:

@@ -144,7 +144,8 @@ class Place:
     def end(self) -> None:
         """This process needs no more slots: its word counts no more."""
         if self.works:
-            self._post(lambda slots, _: (without(slots, [self._who]), None))
+            debt, self._debt = self._debt, 0
+            self._post(lambda slots, now: (without(owed(slots, debt, now) if debt else slots, [self._who]), None))
 
     def _post(self, visit: Change[None]) -> None:
         self._posts.append(self._courier.send(partial(self._budget.visit, self._portal, visit)))

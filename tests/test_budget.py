@@ -64,7 +64,7 @@ def path(tmp_path):
 
 @contextmanager
 def kept_locked(path):
-    with open(path, "r+b") as file:
+    with path.open("r+b") as file:
         assert try_lock(file.fileno())
         yield
 
@@ -244,7 +244,7 @@ def test_visits_of_many_threads_wait_for_each_other(path):
 def test_a_visit_leaves_nothing_open(path):
     store = Budget(path)
     one_more(store)
-    before = len(os.listdir("/dev/fd"))
+    before = len(list(Path("/dev/fd").iterdir()))
     for _ in range(5):
         one_more(store)
     path.write_text("no store")
@@ -255,4 +255,4 @@ def test_a_visit_leaves_nothing_open(path):
     path.mkdir()
     with closing(os.scandir(path)), pytest.raises(BudgetError):
         one_more(store)
-    assert len(os.listdir("/dev/fd")) == before
+    assert len(list(Path("/dev/fd").iterdir())) == before

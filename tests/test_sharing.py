@@ -299,7 +299,7 @@ def test_the_thread_that_visits_ends_when_it_is_idle_and_begins_again():
 def test_a_visit_of_a_real_store_never_holds_up_the_event_loop(tmp_path):
     async def go():
         store, late = Budget(tmp_path / "budget"), []
-        here = Place(store, "acme", lambda text: pytest.fail(text))
+        here = Place(store, "acme", pytest.fail)
         throttle = SharedThrottle(Limits(300.0, 300.0), clock(), here)
 
         async def ticks():
