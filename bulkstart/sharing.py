@@ -32,7 +32,10 @@ SURE = 0.05
 """Seconds for which nobody looks again whether the portal asked for time since a slot was given."""
 LONGEST_VISIT = 3.0
 """Seconds after which a visit counts as hung (a network share that does not answer)."""
+LONG_HOLD = 10.0
+"""Seconds; whoever comes into a longer hold is told of it."""
 IDLE = 1.0
+"""Seconds after which the thread that visits ends."""
 
 
 class Courier:
@@ -94,7 +97,7 @@ class Place:
         self._grant: _Grant | None = None
         self._posts: list[Future[None]] = []
         self._number = 0  # of the latest slot that was used
-        self._debt = 0
+        self._debt, self._told = 0, 0.0
         self._answers: list[tuple[float, float]] = []
 
     def next_leave(self, word: Word, *, mute: bool = False) -> float:
@@ -187,6 +190,9 @@ class Place:
             return
         slot = out.result()
         self.held = slot.held
+        if self.held > max(now + LONG_HOLD, self._told):
+            self._told = self.held
+            self._say(f"the portal asked this machine for time: nothing leaves for the next {self.held - now:.0f} s")
         if self._asked_for:
             self.rate = slot.rate
             self._grant = _Grant(slot, self._since, slot.places)

@@ -186,6 +186,21 @@ def test_what_the_portal_tells_one_process_to_wait_both_wait():
     assert max(together(done)) > portal.told + 7
 
 
+@pytest.mark.parametrize(("seconds", "lines"), [(60.0, 1), (5.0, 0)])
+def test_whoever_comes_into_a_long_hold_is_told(seconds, lines):
+    async def go():
+        store, said = Memory(), []
+        first = shared(store)
+        first.answered(await passed(first), clock(), throttled=True, after=seconds)
+        await passed(shared(store, said=said))
+        return said, clock()
+
+    said, now = run(go())
+    assert now >= seconds
+    assert len(said) == lines
+    assert all("60 s" in line for line in said)
+
+
 def test_requests_of_the_others_count_as_those_that_left():
     async def go():
         store = Memory()
