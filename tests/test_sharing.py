@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -15,50 +13,13 @@ from bulkstart import sharing
 from bulkstart.budget import Budget, BudgetError
 from bulkstart.preflight import passed
 from bulkstart.sharing import FRESH, LONGEST_VISIT, Courier, Place, SharedThrottle
-from bulkstart.slots import Slots
 from bulkstart.throttle import Limits, Throttle
 from tests.conftest import until
+from tests.memory_store import Memory, Never, clock, place
 from tests.portal_limits import LeakyBucket, SlidingWindow
 from tests.virtual import run
 
 TOLD = Limits(20.0, 20.0)
-
-
-class Memory:
-    """A store in memory, by the clock of the event loop."""
-
-    def __init__(self):
-        self.path, self.slots, self.visits, self.error = Path("memory"), Slots(), 0, None
-
-    def visit(self, _, change):
-        self.visits += 1
-        if self.error:
-            raise self.error
-        self.slots, found = change(self.slots, clock())
-        return found
-
-
-class AtOnce(Courier):
-    """Visits at once, in the thread that sends."""
-
-    def send(self, visit):
-        done = Future()
-        try:
-            done.set_result(visit())
-        except BudgetError as error:
-            done.set_exception(error)
-        return done
-
-
-class Never(Courier):
-    """Never comes back."""
-
-    def send(self, visit):
-        return Future()
-
-
-def clock():
-    return asyncio.get_running_loop().time()
 
 
 @dataclass
@@ -88,10 +49,6 @@ class Process:
             self.rows += not reply.accepted
             await asyncio.sleep(self.chance.uniform(0.005, 0.060))
             self.throttle.answered(ticket, clock(), throttled=not reply.accepted, after=self.after, jitter=self.chance.random())
-
-
-def place(store, said=None, courier=None):
-    return Place(store, "acme", (said if said is not None else []).append, clock=clock, courier=courier or AtOnce())
 
 
 def shared(store, limits=TOLD, said=None, courier=None, **more):
@@ -199,6 +156,44 @@ def test_whoever_comes_into_a_long_hold_is_told(seconds, lines):
     assert now >= seconds
     assert len(said) == lines
     assert all("60 s" in line for line in said)
+
+
+def test_a_hold_that_came_after_a_slot_was_reserved_is_seen_before_leaving():
+    async def go():
+        store = Memory()
+        ours, theirs = (shared(store, Limits(0.5, 1.1)) for _ in range(2))
+        await passed(theirs)
+        waiting = asyncio.ensure_future(passed(ours))
+        await asyncio.sleep(1)
+        assert store.slots.count == 2, "our slot is reserved"
+        theirs.answered(1, clock(), throttled=True, after=30.0)
+        await waiting
+        return clock()
+
+    assert run(go()) >= 31
+
+
+def test_an_answer_frees_its_place_of_the_shared_window():
+    async def go():
+        throttle = shared(Memory(), Limits(50.0, 50.0, window=(1, 10.0)))
+        ticket = await passed(throttle)
+        await asyncio.sleep(0.1)
+        throttle.answered(ticket, clock())
+        await passed(throttle)
+        return clock()
+
+    assert run(go()) == pytest.approx(10.1, abs=0.05)
+
+
+def test_what_left_without_a_slot_is_told_at_the_end():
+    async def go():
+        store = Memory()
+        here = place(store)
+        SharedThrottle(TOLD, clock(), here).leave(clock())
+        here.end()
+        return store.slots.count
+
+    assert run(go()) == 1
 
 
 def test_requests_of_the_others_count_as_those_that_left():
