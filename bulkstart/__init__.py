@@ -7,6 +7,7 @@ The street, house by house; a value walks from the top to the bottom:
     checks       rows + templates → start requests, or problems (``cells``, ``values``, ``parameters``)
     plan         requests + what the journal knows → what is left to do (``states``, ``journal``)
     runner       plan → outcomes (``exchange``, ``throttle``, ``retry``, ``halts``, ``recorder``)
+    sharing      one limit for all processes of a machine (``slots``, ``budget``)
     gateways     requests → HTTP calls, answers → verdicts
     transport    HTTP calls → answers
     results      outcomes → frame

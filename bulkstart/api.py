@@ -25,7 +25,7 @@ from bulkstart.history import take_up
 from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
-from bulkstart.meeting import line_to
+from bulkstart.meeting import asking, entrance, journal_of, line_to, nobody
 from bulkstart.model import Problem, Template
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
@@ -196,8 +196,13 @@ def template_list(portal: Portal, journal: str | os.PathLike[str] | None = None)
     """The templates as values; raises ``DeniedError`` where the portal gives none. ``journal``: beside it renewed tokens are kept."""
 
     async def listed() -> tuple[tuple[Template, ...] | None, str]:
-        async with line_to(portal, Options(journal=journal)) as line:
-            return await list_templates(portal, partial(line.send, within=QUESTION_SECONDS), None)
+        options = Options(journal=journal, dry_run=True)
+        with journal_of(portal, options) as kept:
+            known = portal.fixed_identity() or (kept and kept.remembered_portal(portal.base_url, portal.digest(kept.salt)))
+        enter = entrance(portal, nobody)
+        throttle = asking(portal, options, enter(known)) if enter and known else None
+        async with line_to(portal, options) as line:
+            return await list_templates(portal, partial(line.send, within=QUESTION_SECONDS), throttle)
 
     found, why = in_thread(listed())
     if found is None:

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from bulkstart.batching import Batching
 from bulkstart.operating import Operating, Spent
@@ -107,7 +107,7 @@ class Gate:
         if shut := min(self._shut(), LOOK_AGAIN) if self._shut else 0.0:
             self._last_success = now + shut  # nobody waits for a success then
             ready = now + shut
-        leave = max(ready, self._next_leave(now, len(together))) if together else math.inf
+        leave = self._next_leave(now, ready, len(together)) if together else math.inf
         if now >= self._deadline:
             self._look_at_deadline()
         elif now - self._last_success >= NO_SUCCESS:
@@ -127,9 +127,9 @@ class Gate:
             return [], now
         if size == 1 or asking.alone:
             return [asking], now
-        waiting = list(takewhile(lambda one: not one.alone, self._line))
-        together = waiting[: min(size, free)]
-        if len(together) == size or len(waiting) < len(self._line):
+        most = min(size, free)
+        together = list(takewhile(lambda one: not one.alone, islice(self._line, most)))
+        if len(together) == size or len(together) < min(most, len(self._line)):  # it is full, or a row that goes alone is next
             return together, now
         patience = max(GATHER, *self._requests) if self.on_wire else GATHER
         return together, asking.since + patience
@@ -145,9 +145,10 @@ class Gate:
         """The portal takes no batch: each row goes alone from now on."""
         self.batching = Batching()
 
-    def _next_leave(self, now: float, rows: int) -> float:
-        leave = self.throttle.next_leave(now)
-        return max(leave, self.operating.next_leave(now, rows)) if self.operating else leave
+    def _next_leave(self, now: float, ready: float, rows: int) -> float:
+        """When to look again. The throttle is asked last: it may take a slot of the machine's budget, which is lost if it waits."""
+        leave = max(ready, self.operating.next_leave(now, rows)) if self.operating else ready
+        return leave if leave > now else self.throttle.next_leave(now)
 
     def _leave(self, now: float, rows: int) -> int:
         ticket = self.throttle.leave(now)
@@ -206,11 +207,11 @@ class Gate:
 
     @property
     def _in_flight(self) -> int:
-        """Rows: as few as rate × measured duration needs, from 4, never above ``max_unknown``."""
+        """Rows: as few as rate × measured duration needs, from 4, never above ``max_unknown``; of batches also what the burst lets leave."""
         recent, now = sorted(self.durations[-20:]), self.now()
-        size = self._size(now)
+        size, state = self._size(now), self.throttle.state(now)
         slow = size * recent[int(len(recent) * 0.8)] if recent else 0.0
-        wanted = math.ceil(self.throttle.state(now).rate * slow * 1.25) + 1
+        wanted = math.ceil(state.rate * slow * 1.25 + (state.spare if size > 1 else 0.0)) + 1
         return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted * size))
 
     def _wake(self) -> None:

@@ -14,7 +14,7 @@ from bulkstart.errors import UsageError
 from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_past import TO_RECONCILE, TO_RESUME, PastRun
-from bulkstart.meeting import journal_file, journal_of, line_to, meeting
+from bulkstart.meeting import entrance, journal_file, journal_of, line_to, meeting, nobody
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
@@ -151,7 +151,7 @@ def _last(portal: Portal, journal: Journal, options: Options, rows: str) -> str:
 async def _identity(portal: Portal, options: Options) -> str:
     async with line_to(portal, options) as line:
         with journal_of(portal, options) as journal:
-            met = (await meeting(portal, line, journal, options)).met
+            met = (await meeting(portal, line, journal, options, entrance(portal, nobody))).met
     if met.identity is None:
         why = met.stop.message if met.stop else "it does not say who it is"
         raise UsageError(f"the portal of the run cannot be told ({why}): name the run, as bulkstart runs lists it")

@@ -10,13 +10,16 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from bulkstart.budget import Budget
+from bulkstart.gateways import Me
 from bulkstart.journal import Journal
 from bulkstart.model import Answer, Denied, HttpCall, Lost
 from bulkstart.options import Options
 from bulkstart.portal import Login, Portal, is_loopback
-from bulkstart.preflight import QUESTION_SECONDS, Met, limits_of, list_templates, meet, with_templates
+from bulkstart.preflight import QUESTION_SECONDS, Ask, Met, limits_of, list_templates, meet, passed, with_templates
 from bulkstart.secret import Secret
-from bulkstart.settings import journal_path, settings
+from bulkstart.settings import budget_path, journal_path, settings
+from bulkstart.sharing import Place, SharedThrottle
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.tokens import Renewer, TokenStore, authorised, token_file
 
@@ -108,26 +111,43 @@ def journal_of(portal: Portal, options: Options) -> Iterator[Journal | None]:
         journal.close()
 
 
-async def meeting(portal: Portal, line: Line, journal: Journal | None, options: Options) -> Meeting:
-    """Who the portal is, its limits, its templates; every question takes a slot of the throttle."""
+Enter = Callable[[str], Place]
+"""Takes this process's place at the machine's budget for a portal, by its identity."""
+
+
+def entrance(portal: Portal, say: Callable[[str], None]) -> Enter | None:
+    """The machine's budget; ``None`` for an embedded sandbox, whose limits nobody shares. ``say`` hears once why it cannot be used."""
+    found = settings()
+    if portal.is_sandbox and "BULKSTART_BUDGET" not in found:
+        return None
+    budget, task = Budget(budget_path(found)), asyncio.current_task()
+
+    def enter(identity: str) -> Place:
+        place = Place(budget, identity, say)
+        if task is not None:  # the whole job
+            task.add_done_callback(lambda _: place.end())
+        return place
+
+    return enter
+
+
+async def meeting(portal: Portal, line: Line, journal: Journal | None, options: Options, enter: Enter | None = None) -> Meeting:
+    """Who the portal is, its limits, its templates; every question takes a slot of the throttle, and with ``enter`` of the machine's budget."""
 
     async def ask(call: HttpCall) -> Answer | Lost:
         return await line.send(call, within=QUESTION_SECONDS)
 
-    loop = asyncio.get_running_loop()
-    now = loop.time()
     salt = journal.salt if journal else ""
     base, credential = portal.base_url, portal.digest(salt)
-    met = await meet(portal, ask, journal.remembered_portal(base, credential) if journal else None, salt)
-    asked_too = 1
+    remembered = journal.remembered_portal(base, credential) if journal else None
+    questions = _Questions(portal, options, enter, ask, portal.fixed_identity() or remembered)
+    met = await meet(portal, questions.ask, remembered, salt)
     if met.stop is None and options.rate is None and (plan := portal.gateway.plan_call()) is not None:
-        answer, asked_too = await ask(plan), 2
+        answer = await questions.ask(plan)
         bucket = portal.gateway.read_bucket(answer) if isinstance(answer, Answer) else None
         met = replace(met, me=replace(met.me, bucket=bucket))
     limits = limits_of(portal, met.me, options)
-    throttle = Throttle(limits, now)
-    for _ in range(asked_too):  # these questions count, too
-        throttle.answered(throttle.leave(now), loop.time())
+    throttle = questions.throttle(limits, met)
     if met.identity is not None and met.stop is None:
         if journal and not options.dry_run and portal.fixed_identity() is None:
             journal.remember_portal(base, credential, met.identity)
@@ -138,6 +158,51 @@ async def meeting(portal: Portal, line: Line, journal: Journal | None, options: 
         if met.identity is not None and met.stop is None and not options.dry_run and met.templates and met.templates != kept:
             journal.keep_templates(met.identity, met.templates)
     return Meeting(met, limits, throttle)
+
+
+def asking(portal: Portal, options: Options, place: Place | None) -> SharedThrottle | None:
+    """The throttle of questions to a portal whose limits were not asked for: it goes by what others on this machine know of them."""
+    now = asyncio.get_running_loop().time()
+    return SharedThrottle(limits_of(portal, Me(), options), now, place, mute=True) if place else None
+
+
+def nobody(_: str) -> None:
+    """Who hears of a store that cannot be used where only a question or two are asked."""
+
+
+class _Questions:
+    """The first questions, before the limits are known. Where the portal is known already, they take slots of the machine's budget."""
+
+    def __init__(self, portal: Portal, options: Options, enter: Enter | None, send: Ask, identity: str | None) -> None:
+        self._portal, self._options, self._enter, self._send, self._identity = portal, options, enter, send, identity
+        self._began, self._asked = asyncio.get_running_loop().time(), 0
+        self._place = enter(identity) if enter and identity is not None else None
+        self._first = asking(portal, options, self._place)
+
+    async def ask(self, call: HttpCall) -> Answer | Lost:
+        self._asked += 1
+        if self._first is not None:
+            await passed(self._first)
+        return await self._send(call)
+
+    def throttle(self, limits: Limits, met: Met) -> Throttle:
+        """The throttle for all that follows, which counts these questions, too."""
+        loop = asyncio.get_running_loop()
+        place = self._place if met.identity == self._identity else None
+        if place is None and self._enter and met.identity is not None:
+            place = self._enter(met.identity)
+        if place is None:
+            throttle = Throttle(limits, self._began)
+        else:
+            told = met.me.rate is not None or met.me.bucket is not None
+            firm = told and self._options.rate is None and not self._options.polite
+            throttle = SharedThrottle(limits, self._began, place, firm=firm)
+        for _ in range(self._asked):
+            if isinstance(throttle, SharedThrottle) and place is self._place:
+                throttle.counted(self._began)
+            else:
+                throttle.answered(throttle.leave(self._began), loop.time())
+        return throttle
 
 
 def unmet(portal: Portal, journal: Journal | None, options: Options, stop: Denied, now: float) -> Meeting:

@@ -99,9 +99,7 @@ async def asked(
     for attempt in range(TRIES):
         ticket = 0
         if throttle is not None:
-            while (wait := throttle.next_leave(loop.time()) - loop.time()) > 0:  # noqa: ASYNC110  time passes, no event comes
-                await asyncio.sleep(wait)
-            ticket = throttle.leave(loop.time())
+            ticket = await passed(throttle)
         answer = await send(call)
         busy = read_busy(answer) if isinstance(answer, Answer) else None
         if throttle is not None:
@@ -120,6 +118,14 @@ async def asked(
             told = busy.after if busy and throttle is None else None  # else the throttle holds everybody by itself
             await asyncio.sleep(0.3 * 2**attempt if told is None else min(LONGEST_WAIT, told))
     return answer
+
+
+async def passed(throttle: Throttle) -> int:
+    """Wait until one more request may leave, and give its ticket."""
+    loop = asyncio.get_running_loop()
+    while (at := throttle.next_leave(now := loop.time())) > now:  # noqa: ASYNC110  time passes, no event comes
+        await asyncio.sleep(at - now)
+    return throttle.leave(now)
 
 
 async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> Met:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from bulkstart.errors import UsageError
 
 _QUOTED = re.compile(r"""^(["'])(.*?)\1\s*(?:#.*)?$""")
+BUDGET_NAME = "bulkstart-budget.json"
 DEFAULT_BASE_URL = "https://vibecode.bitrix24.tech/v1"
 
 
@@ -46,3 +48,11 @@ def journal_path(chosen: str | os.PathLike[str] | None, found: Mapping[str, str]
     from platformdirs import user_data_path  # noqa: PLC0415  lazy: only where nobody names a journal
 
     return user_data_path("bulkstart", appauthor=False) / "journal.sqlite"
+
+
+def budget_path(found: Mapping[str, str]) -> Path:
+    """The machine's shared budget: ``BULKSTART_BUDGET``, else one file that every user of the machine finds and may write."""
+    if "BULKSTART_BUDGET" in found:
+        return Path(os.path.realpath(Path(found["BULKSTART_BUDGET"]).expanduser()))
+    shared = os.environ.get("PUBLIC") if os.name == "nt" else next(filter(os.path.isdir, ("/var/tmp", "/tmp")), None)  # noqa: S108  meant for all users; the file is opened with care
+    return Path(shared or tempfile.gettempdir()) / BUDGET_NAME

@@ -102,12 +102,15 @@ class Throttle:
             at = max(at, self._on_wire[self._lone] + PATIENCE)
         return at
 
-    def leave(self, now: float) -> int:
-        """One request leaves now; returns its ticket. Also for requests that start nothing: every request counts."""
+    def leave(self, now: float, *, others: int = 0, pressed: bool = False) -> int:
+        """One request leaves now; returns its ticket. Also for requests that start nothing: every request counts.
+
+        ``others``: requests of other processes that left since the one before; ``pressed``: it was those that it waited for.
+        """
         lone = self._room(now)[1]
-        self._last += 1
+        self._last += 1 + others
         self._on_wire[self._last] = now
-        if self._bucket.take(now):
+        if self._bucket.take(now) or pressed:
             self._pressed.add(self._last)
         if self._window:
             self._window.leave(now)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bulkstart.ending import INTERRUPTED
 from bulkstart.journal import Journal
-from bulkstart.meeting import Meeting, meeting, unmet
+from bulkstart.meeting import Meeting, entrance, meeting, unmet
 from bulkstart.model import Denied, Outcome
 from bulkstart.options import Options
 from bulkstart.portal import Portal
@@ -92,7 +92,8 @@ class Work:
     async def _met(self, line: Line, journal: Journal | None) -> Meeting:
         """The meeting with the portal; an interrupt while it is silent is a meeting that forbids everything."""
         try:
-            return await self._unless_interrupted(meeting(self._portal, line, journal, self._options))
+            enter = entrance(self._portal, self._front.say)
+            return await self._unless_interrupted(meeting(self._portal, line, journal, self._options, enter))
         except InterruptedByPersonError:
             stop = Denied(INTERRUPTED.code, INTERRUPTED.message, INTERRUPTED.exit_code)
             return unmet(self._portal, journal, self._options, stop, self._now())

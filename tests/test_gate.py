@@ -507,3 +507,24 @@ def test_operating_time_bounds_the_rows_of_a_request():
 
     operating = Operating(0.0, threshold=40.0)
     batched(work, operating=operating)
+
+
+def test_the_throttle_is_asked_only_when_nothing_else_holds_a_row_up():
+    class Asked(Throttle):
+        asked: tuple[float, ...] = ()
+
+        def next_leave(self, now):
+            self.asked += (now,)
+            return super().next_leave(now)
+
+    async def go():
+        throttle = Asked(FAST, now())
+        gate = Gate(throttle, operating=Operating(0.0, threshold=40.0))
+        for _ in range(4):
+            gate.operating.answered(gate.operating.leave(now()), now(), seconds=10.0)
+        await gate.slot()
+        return throttle.asked, now()
+
+    asked, at = run(go())
+    assert at > 60
+    assert asked == (pytest.approx(at),), "asked in time it may take a slot that all processes share, and lose it"

@@ -19,8 +19,11 @@ from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import QUESTION_SECONDS
 from bulkstart.secret import Secret
+from bulkstart.sharing import SharedThrottle
+from bulkstart.slots import Word, hold
 from bulkstart.tokens import Renewer, TokenStore, token_file
 from tests.conftest import FAST, PLAIN, deals
+from tests.memory_store import Memory, clock, place
 from tests.virtual import run
 
 GATEWAY = Portal.vibecode(api_key="vibe_api_PLANTED", base_url="https://gateway.example/v1")
@@ -292,3 +295,55 @@ def test_the_renewed_pair_is_kept_beside_the_journal_of_the_run(tmp_path):
         results = bulkstart.start(deals(3), portal=portal, template=713, journal=tmp_path / "mine.sqlite", **FAST)
     assert results["startStatus"].tolist() == ["started"] * 3
     assert len(list((tmp_path / "mine.sqlite-tokens").glob("*.json"))) == 1
+
+
+# ----------------------------------------------------------------------------------------------- the machine's budget
+
+
+def met_with(store, line, portal=GATEWAY, journal=None, **options):
+    """A meeting in a slot of the store; the identities it entered by, and when it ended."""
+    entered = []
+
+    async def go():
+        found = await meeting(portal, line, journal, Options(**options), lambda name: entered.append(name) or place(store))
+        found.throttle.leave(clock())
+        return found, clock()
+
+    return *run(go()), entered
+
+
+def test_the_first_questions_take_slots_where_the_portal_is_known_already():
+    store, line = Memory(), Line()
+    found, _, entered = met_with(store, line, LOOPBACK)
+    assert entered == ["127.0.0.1:8018"]
+    assert store.slots.count == len(line.asked) == 2
+    assert isinstance(found.throttle, SharedThrottle)
+
+
+def test_the_first_questions_are_made_up_for_where_the_portal_was_not_known():
+    store, line = Memory(), Line()
+    _, _, entered = met_with(store, line)
+    assert entered == ["acme.bitrix24.ru"]
+    assert store.slots.count == len(line.asked) == 2
+
+
+def test_a_portal_that_the_journal_remembers_is_asked_in_a_slot(journal):
+    met(Line(), journal)
+    store = Memory()
+    assert met_with(store, Line(), journal=journal)[2] == ["acme.bitrix24.ru"]
+    assert store.slots.count == 2
+
+
+def test_not_even_the_first_question_leaves_in_a_hold():
+    store, line = Memory(), Line()
+    store.slots = hold(store.slots, "other", Word(10.0, 10.0, firm=True), 0.0, until=30.0)
+    met_with(store, line, LOOPBACK)
+    assert line.asked[0][0] >= 30.0
+
+
+@pytest.mark.parametrize(("options", "firm"), [({}, True), ({"rate": 50.0}, False), ({"polite": True}, False)])
+def test_what_the_portal_states_binds_all_and_what_the_user_wishes_does_not(options, firm):
+    store = Memory()
+    met_with(store, Line(), LOOPBACK, **options)
+    (voice,) = store.slots.voices.values()
+    assert voice.firm is firm

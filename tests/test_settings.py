@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bulkstart.errors import UsageError
-from bulkstart.settings import journal_path, read_env_file, settings
+from bulkstart.settings import budget_path, journal_path, read_env_file, settings
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,15 @@ def test_the_journal_is_the_option_then_the_variable_then_the_users_own(tmp_path
     assert journal_path(None, named) == tmp_path / "b.sqlite"
     assert journal_path(None, {}).parts[-2:] == ("bulkstart", "journal.sqlite")
     assert journal_path("~/j.sqlite", {}) == Path.home() / "j.sqlite"
+
+
+def test_the_machines_budget_is_the_variable_else_one_place_for_all_its_users(tmp_path, monkeypatch):
+    assert budget_path({"BULKSTART_BUDGET": str(tmp_path / "b")}) == tmp_path / "b"
+    (tmp_path / "aim").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "aim")
+    assert budget_path({"BULKSTART_BUDGET": str(tmp_path / "link")}) == tmp_path / "aim", "a link that a person named is meant"
+    default = budget_path({})
+    monkeypatch.setenv("HOME", "elsewhere")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert budget_path({}) == default
+    assert default.parent.is_dir()

@@ -321,3 +321,19 @@ def test_no_hold_is_broken_and_no_dead_lock_comes_whatever_is_answered(limits, a
             if answer["throttled"] and not answer["lost"] and after is not None and 0 <= after <= 3600:
                 held = max(held, now + after)
         throttle.state(now)
+
+
+def test_requests_of_other_processes_count_among_the_tickets():
+    throttle = Throttle(Limits(10, 10), 0.0)
+    assert throttle.leave(0.0) == 1
+    assert throttle.leave(0.0, others=3) == 5
+    throttle.answered(5, 0.1, throttled=True)
+    assert throttle.state(0.1).episodes == 1
+
+
+def test_a_request_that_waited_for_others_proves_something_about_an_untold_rate():
+    idle, pressed = Throttle(Limits(5, 5, stated=False), 0.0), Throttle(Limits(5, 5, stated=False), 0.0)
+    for second in range(1, 20):
+        idle.answered(idle.leave(second), second)
+        pressed.answered(pressed.leave(second, pressed=True), second)
+    assert idle.state(20).rate == 5 < pressed.state(20).rate

@@ -93,7 +93,11 @@ def once(case: str) -> dict[str, Any]:
         sheet.write_text("entityId,templateId\n" + "".join(f"{1000 + n},713\n" for n in range(rows)), encoding="utf-8")
         with portal(scenario, folder) as found:
             words = [sys.executable, "-m", "bulkstart", str(sheet), "--yes", "--json", *options]
-            env = os.environ | found | {"BULKSTART_JOURNAL": str(folder / "journal.sqlite")}
+            env = (
+                os.environ
+                | found
+                | {"BULKSTART_JOURNAL": str(folder / "journal.sqlite"), "BULKSTART_BUDGET": str(folder / "budget")}
+            )
             answer = json.loads(subprocess.run(words, env=env, capture_output=True, text=True, timeout=900, check=False).stdout)
         ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
         results = Path(answer["results"]).read_text(encoding="utf-8-sig").splitlines()
@@ -152,7 +156,11 @@ def cost(rows: int = 3000) -> str:
                 sheet = folder / "sheet.csv"
                 sheet.write_text("entityId,templateId\n" + "".join(f"{1000 + n},713\n" for n in range(rows)), encoding="utf-8")
                 with portal("free.json", folder) as found:
-                    env = os.environ | found | {"BULKSTART_JOURNAL": str(folder / "journal.sqlite")}
+                    env = (
+                        os.environ
+                        | found
+                        | {"BULKSTART_JOURNAL": str(folder / "journal.sqlite"), "BULKSTART_BUDGET": str(folder / "budget")}
+                    )
                     limit = ["--rate", "100000", "--burst", "100000", "--yes", "--json", "--canary", "0"]
                     ours = [sys.executable, "-m", "bulkstart", str(sheet), *limit]
                     words = ours if who == "bulkstart" else [sys.executable, "-c", bare, str(rows)]

@@ -71,7 +71,11 @@ def once(case: Case) -> Json:
         with portal(path.name, folder, until="BULKSTART_WEBHOOK_URL") as found:
             words = [sys.executable, "-m", "bulkstart", str(sheet), "--template", "713", "--yes", "--json", *case.options]
             env = {name: value for name, value in os.environ.items() if not name.startswith("BULKSTART_")}
-            env |= {"BULKSTART_WEBHOOK_URL": found["BULKSTART_WEBHOOK_URL"], "BULKSTART_JOURNAL": str(folder / "journal.sqlite")}
+            env |= {
+                "BULKSTART_WEBHOOK_URL": found["BULKSTART_WEBHOOK_URL"],
+                "BULKSTART_JOURNAL": str(folder / "journal.sqlite"),
+                "BULKSTART_BUDGET": str(folder / "budget"),
+            }
             answer = json.loads(subprocess.run(words, env=env, capture_output=True, text=True, timeout=1500, check=False).stdout)
         ledger = [json.loads(line) for line in (folder / "ledger.jsonl").read_text(encoding="utf-8").splitlines()]
         results = pd.read_csv(answer["results"], dtype=str, keep_default_na=False)
