@@ -53,6 +53,7 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
     """
     columns = columns_of(frame)
     findings = Findings(frame.index.tolist())
+    findings.sheet += options.problems
     said = said_of(frame, columns, options, templates)
     known = said.known
     template_ids = read_templates(said, len(frame), findings)
@@ -77,7 +78,7 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
         rows=read_rows(frame, column_map),
         requests=[StartRequest(*row) if position not in bad else None for position, row in enumerate(fields)],
         problems=list(findings.problems()),
-        notes=[*column_map.notes, *_notes(used, known, templates, set(types), columns)],
+        notes=[*options.notes, *column_map.notes, *_notes(used, known, templates, set(types), columns)],
         templates=tuple(known[number] for number in used if number in known),
     )
 

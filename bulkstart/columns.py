@@ -213,11 +213,13 @@ def _resolved(given: str, source: str, definitions: Definitions, *, doubt_unknow
 
 
 def _meant(given: str, definitions: Definitions) -> list[set[str]]:
-    """Return, for each template, the parameters that a text means: by exact name, else by name or label in any case."""
+    """Return, for each template, the parameters that a text means: by exact name (a star may mark it), else by name or label in any case."""
     meant: list[set[str]] = []
     wanted = folded(given)
     for parameters in definitions:
-        exact = {one.name for one in parameters or () if one.name == given}
+        exact = {one.name for one in parameters or () if one.name == given} or {
+            one.name for one in parameters or () if one.name == given.rstrip(" *")
+        }
         meant.append(
             exact or {one.name for one in parameters or () if wanted and wanted in (folded(one.name), folded(one.label))}
         )

@@ -16,7 +16,7 @@ from bulkstart.errors import UsageError
 from bulkstart.findings import Findings, read_cells
 from bulkstart.gateways.documents import NAMES, named
 from bulkstart.headers import ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID, folded, locate, recognise, whole_sheet
-from bulkstart.model import ENTITY_TYPES, Column, Template
+from bulkstart.model import ENTITY_TYPES, Column, Problem, Template
 from bulkstart.parameters import Formats
 from bulkstart.rows import cells_of
 
@@ -35,7 +35,8 @@ _TOTALS = ("итог", "всего", "total", "grand total")
 class CheckOptions:
     """What the user said about a sheet: ``--template --entity-type --map --set``, formats, dialect.
 
-    ``portal`` is the portal's own domain where it is known: links to cards of another portal are then refused.
+    ``portal`` is the portal's own domain where it is known: links to cards of another portal are then refused. ``source``: who says
+    the template; ``notes`` and ``problems``: what was found before any cell was looked at.
     """
 
     template: int | None = None
@@ -45,6 +46,9 @@ class CheckOptions:
     formats: Formats = field(default_factory=Formats)
     dialect: str = "vibecode"
     portal: str | None = None
+    source: str = "--template"
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def native(self) -> bool:
@@ -142,7 +146,7 @@ def read_templates(said: Said, count: int, findings: Findings) -> list[int]:
                 position, column, "missing-cell", "the template id is missing; fill it in, or say --template ID for blank cells"
             )
         elif said.template is not None and number != said.template:
-            why = f"the cell says template {number}, --template says {said.template}; correct the cell or leave the option out"
+            why = f"the cell says template {number}, {said.options.source} says {said.template}; correct one of them"
             findings.add(position, column, "conflicting-value", why)
         else:
             ids.append(number)

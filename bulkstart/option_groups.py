@@ -29,6 +29,11 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
     group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
     group.add_argument(
+        "--template-file",
+        metavar="FILE",
+        help="parameter definitions where the portal gives none: the JSON that bulkstart templates --json writes",
+    )
+    group.add_argument(
         "--entity-type",
         metavar="TYPE",
         help="deal, lead, contact or company; natively also quote, smart_invoice, dynamic_N, list_item, feed_process, drive_file, "
@@ -207,6 +212,19 @@ def doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--entity-type", metavar="TYPE", help="the type that it is to start on")
     parser.add_argument("--rate", type=float, metavar="R", help="the portal's limit in requests a second")
     parser.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
+
+
+def new_options(parser: argparse.ArgumentParser) -> None:
+    """Which blank sheet is made."""
+    parser.add_argument("template", metavar="TEMPLATE", help="the workflow template: its id, or its name")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the workbook to write (default: template-ID.xlsx here); never one that is there"
+    )
+    parser.add_argument(
+        "--template-file",
+        metavar="FILE",
+        help="parameter definitions where the portal gives none: the JSON that bulkstart templates --json writes",
+    )
 
 
 def common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:

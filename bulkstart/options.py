@@ -17,6 +17,7 @@ class StartOptions(TypedDict, total=False):
     """Keyword arguments of ``start`` and ``astart``; meanings and defaults are those of ``Options``."""
 
     template: int | None
+    template_file: str | os.PathLike[str] | None
     entity_type: str | None
     columns: Mapping[str, str]
     values: Mapping[str, Any]
@@ -62,6 +63,7 @@ class Options:
     """How a sheet is started. ``UsageError`` for a value that makes no sense; units are seconds and rows."""
 
     template: int | None = None
+    template_file: str | os.PathLike[str] | None = None
     entity_type: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)

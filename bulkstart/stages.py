@@ -10,6 +10,7 @@ from bulkstart.checks import Checked, CheckOptions, check_frame
 from bulkstart.journal_view import View
 from bulkstart.model import Problem, StartRequest, row_key
 from bulkstart.options import Options
+from bulkstart.origin import belongs
 from bulkstart.parameters import Formats
 from bulkstart.plan import Plan, Rules, make
 from bulkstart.preflight import Met
@@ -40,14 +41,18 @@ class Sheet:
 
 def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode") -> Sheet:
     """Check every cell of every row; a row without a problem gets its key."""
+    found = belongs(frame.attrs.get("origin"), options.template, met.identity, met.templates)
     wanted = CheckOptions(
-        template=options.template,
+        template=found.template,
         entity_type=options.entity_type,
         mapped=options.columns,
         values=options.values,
         formats=Formats(decimal=options.decimal, date_format=options.date_format),
         dialect=dialect,
         portal=None if loopback else met.me.portal or None,
+        source="the sheet" if found.by_sheet else "--template",
+        notes=found.notes,
+        problems=found.problems,
     )
     checked = check_frame(frame, wanted, met.templates)
     identity = met.identity or ""
