@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHO
 from bulkstart.errors import JournalError, UsageError
 from bulkstart.forecast import Forecast, forecast
 from bulkstart.gate import Gate
-from bulkstart.guards import notes, running_problems, without
+from bulkstart.guards import notes
 from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
@@ -29,6 +28,7 @@ from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, operating_of
+from bulkstart.probing import probed
 from bulkstart.question import Question, canary_text, release_text
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import Renewal
@@ -37,7 +37,7 @@ from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.sweep import Unread, baseline, count_running, sweep
+from bulkstart.sweep import baseline, count_running
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
@@ -84,7 +84,7 @@ class Job(Work):
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
                 stop = self._before_sending(begun) or self._unlike
-                if stop is None and self._options.probe_running and begun.plan.ready:
+                if stop is None and (self._options.probe_running or self._options.check_exists) and begun.plan.ready:
                     begun, stop = await self._probe(begun, line, met.throttle)
                 plan = begun.plan
                 if (
@@ -131,20 +131,11 @@ class Job(Work):
 
     async def _probe(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         try:
-            return await self._unless_interrupted(self._probed(begun, line, throttle))
+            probing = probed(begun, self._portal, line, throttle, self._options, self._front.say)
+            begun, stop = await self._unless_interrupted(probing)
         except InterruptedByPersonError:
             return begun, INTERRUPTED
-
-    async def _probed(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
-        """``begun`` without rows whose entity runs the same template already."""
-        found = await sweep(self._portal, line.send, throttle)
-        if isinstance(found, Unread):
-            text = f"--probe-running: the list of running workflows cannot be read ({found.code})"
-            return begun, Stop(found.code, text, found.denied.exit_code if found.denied else 6)
-        probed = running_problems(begun.plan, found.running.values())
-        plan = without(begun.plan, probed)
-        begun = replace(begun, plan=plan, problems=problems_of(begun.sheet, plan, self._options), probed=probed)
-        return begun, self._before_sending(begun)
+        return begun, stop or self._before_sending(begun)
 
     def _look(self, sheet: Sheet, met: Met, journal: Journal | None) -> View:
         if journal is None or met.identity is None:

@@ -27,6 +27,27 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV file (default: detected, and shown)")
     group.add_argument("--decimal", choices=[".", ","], metavar=".|,", help="decimal separator of numbers that are text")
     group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
+    group.add_argument(
+        "--separator",
+        default=";",
+        metavar="TEXT",
+        help="between several values in one cell, where a parameter takes several (default: ;)",
+    )
+    group.add_argument(
+        "--date-output",
+        default="iso",
+        metavar="PATTERN",
+        help="how dates are sent: iso (2026-12-31) or the portal's own, e.g. DD.MM.YYYY; shown for one row (default: iso)",
+    )
+    group.add_argument(
+        "--datetime-output",
+        default="iso",
+        metavar="PATTERN",
+        help="how dates with a time are sent, e.g. DD.MM.YYYY HH:MI:SS (default: iso)",
+    )
+    group.add_argument(
+        "--time-zone", default="+00:00", metavar="OFFSET", help="of times that name none, as they are sent (default: +00:00)"
+    )
     group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
     group.add_argument(
         "--template-file",
@@ -56,6 +77,11 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="the same parameter value for every row; repeatable",
+    )
+    group.add_argument(
+        "--check-exists",
+        action="store_true",
+        help="ask the portal which ids exist; one that does not is a problem (entity-not-found)",
     )
     group.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     group.add_argument(

@@ -23,6 +23,11 @@ class StartOptions(TypedDict, total=False):
     values: Mapping[str, Any]
     decimal: str | None
     date_format: str | None
+    separator: str
+    date_output: str
+    datetime_output: str
+    time_zone: str
+    check_exists: bool
     limit: int | None
     dry_run: bool
     skip_invalid: bool
@@ -69,6 +74,11 @@ class Options:
     values: Mapping[str, Any] = field(default_factory=dict)
     decimal: str | None = None
     date_format: str | None = None
+    separator: str = ";"
+    date_output: str = "iso"
+    datetime_output: str = "iso"
+    time_zone: str = "+00:00"
+    check_exists: bool = False
     limit: int | None = None
     dry_run: bool = False
     skip_invalid: bool = False

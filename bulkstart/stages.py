@@ -39,6 +39,18 @@ class Sheet:
         return {row.previous.workflow_id for row in self.checked.rows if row.previous and row.previous.workflow_id}
 
 
+def formats_of(options: Options) -> Formats:
+    """How values are read and written. Raises ``UsageError``."""
+    return Formats(
+        decimal=options.decimal,
+        date_format=options.date_format,
+        separator=options.separator,
+        date_output=options.date_output,
+        datetime_output=options.datetime_output,
+        offset=options.time_zone,
+    )
+
+
 def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode") -> Sheet:
     """Check every cell of every row; a row without a problem gets its key."""
     found = belongs(frame.attrs.get("origin"), options.template, met.identity, met.templates)
@@ -47,7 +59,7 @@ def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bo
         entity_type=options.entity_type,
         mapped=options.columns,
         values=options.values,
-        formats=Formats(decimal=options.decimal, date_format=options.date_format),
+        formats=formats_of(options),
         dialect=dialect,
         portal=None if loopback else met.me.portal or None,
         source="the sheet" if found.by_sheet else "--template",
