@@ -14,7 +14,7 @@ from bulkstart.console import Console
 from bulkstart.errors import BulkstartError, UsageError
 from bulkstart.result_columns import Status
 from bulkstart.telling import entries, print_json, program, tell, tell_undone
-from bulkstart.terminal import asked_between, asker, sessions
+from bulkstart.terminal import asked_between, asker, chooser, sessions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +43,12 @@ def start(arguments: argparse.Namespace) -> int:
     outputs.check_folder(output)
     asks = _asks(arguments)
     desk = conduct.Desk()
-    console = Console(arguments, desk.ask, desk.session)
+    console = Console(arguments, desk.ask, desk.session, desk.choose if asks else None)
     with portal_of(arguments) as portal:
         frame = read(arguments, options.columns.values(), console)
         running = job.Job(frame, portal, options, console, whole_file=True)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
-            finished = conduct.conduct(running, desk, asker if asks else None, sessions())
+            finished = conduct.conduct(running, desk, asker if asks else None, sessions(), chooser)
             ended = _Ended(arguments, finished, portal, options, sheet, output, console)
             ended.write()
             ended.settle(frame, asks=asks)

@@ -21,7 +21,7 @@ from bulkstart.parameters import Formats
 from bulkstart.rows import cells_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -36,7 +36,8 @@ class CheckOptions:
     """What the user said about a sheet: ``--template --entity-type --map --set``, formats, dialect.
 
     ``portal`` is the portal's own domain where it is known: links to cards of another portal are then refused. ``source``: who says
-    the template; ``notes`` and ``problems``: what was found before any cell was looked at.
+    the template; ``notes`` and ``problems``: what was found before any cell was looked at; ``remembered``: names in ``mapped`` that
+    a person confirmed for these headers before.
     """
 
     template: int | None = None
@@ -49,6 +50,7 @@ class CheckOptions:
     source: str = "--template"
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    remembered: Collection[str] = ()
 
     @property
     def native(self) -> bool:

@@ -22,6 +22,7 @@ from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, Note, View
 from bulkstart.lanes import Lanes
 from bulkstart.locks import RunIsLiveError
+from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
 from bulkstart.model import Outcome
 from bulkstart.options import Options
@@ -68,6 +69,7 @@ class Job(Work):
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
         self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
         self._batching = options.batching(portal.gateway.max_batch)
+        self._heard = front is not None
         self._runner: Runner | None = None
         self._unlike: Stop | None = None
 
@@ -105,7 +107,7 @@ class Job(Work):
         past = self._resumed and self._resumed.past
         if past and met.met.identity not in (None, past.portal):
             raise UsageError(f"run {past.run_id} went to {past.portal}, and these credentials are for {met.met.identity}")
-        sheet = self._reader(met.met)
+        sheet = self._checked(met.met, journal)
         if past and not sheet.from_journal and (found := unlike(past, met.met, sheet)):
             self._front.say(f"{found.why}: the rows are told as the journal has them of run {past.run_id}")
             self._frame, sheet, self._unlike = (
@@ -128,6 +130,13 @@ class Job(Work):
         for note in told:
             self._front.say(note)
         return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast, notes=told)
+
+    def _checked(self, met: Met, journal: Journal | None) -> Sheet:
+        """The checked sheet; what its headers leave open is remembered, or a person is asked, where one is told of it."""
+        if self._resumed or not self._heard:
+            return self._reader(met)
+        self._options, sheet = mapped(self._frame, self._options, met, journal, self._front, self._portal)
+        return sheet
 
     async def _probe(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         try:
@@ -185,6 +194,8 @@ class Job(Work):
             return self._ended(late.begun, SHEET_HAS_PROBLEMS)
         except RunIsLiveError:  # another process took the run up a moment ago
             return self._ended(self._begun(met, journal), None)
+        if self._heard and not self._resumed:
+            remember(self._frame, self._options, begun.met.identity, journal)
         settled: dict[int, Outcome] = {}
 
         def settle(outcome: Outcome) -> None:

@@ -70,6 +70,11 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
         help="which column feeds entityId, entityType, templateId or a parameter: a header or a column letter; repeatable",
     )
     group.add_argument(
+        "--forget-mapping",
+        action="store_true",
+        help="match the columns anew, not as they were confirmed for these headers in an earlier run",
+    )
+    group.add_argument(
         "--set",
         dest="values",
         type=_pair,

@@ -28,6 +28,7 @@ class StartOptions(TypedDict, total=False):
     datetime_output: str
     time_zone: str
     check_exists: bool
+    forget_mapping: bool
     limit: int | None
     dry_run: bool
     skip_invalid: bool
@@ -79,6 +80,7 @@ class Options:
     datetime_output: str = "iso"
     time_zone: str = "+00:00"
     check_exists: bool = False
+    forget_mapping: bool = False
     limit: int | None = None
     dry_run: bool = False
     skip_invalid: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,10 @@ def formats_of(options: Options) -> Formats:
     )
 
 
-def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode") -> Sheet:
-    """Check every cell of every row; a row without a problem gets its key."""
+def check_sheet(
+    frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode", remembered: Collection[str] = (),
+) -> Sheet:  # fmt: skip
+    """Check every cell of every row; a row without a problem gets its key. ``remembered``: see ``CheckOptions``."""
     found = belongs(frame.attrs.get("origin"), options.template, met.identity, met.templates)
     wanted = CheckOptions(
         template=found.template,
@@ -65,6 +68,7 @@ def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bo
         source="the sheet" if found.by_sheet else "--template",
         notes=found.notes,
         problems=found.problems,
+        remembered=remembered,
     )
     checked = check_frame(frame, wanted, met.templates)
     identity = met.identity or ""

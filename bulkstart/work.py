@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bulkstart.ending import INTERRUPTED
@@ -27,6 +27,7 @@ class Front(Protocol):
     def say(self, text: str, /) -> None: ...
     def ask(self, question: str, /) -> bool: ...
     def session(self, why: str, /) -> str | None: ...
+    def choose(self, question: str, choices: Sequence[str], /) -> int | None: ...
     def begin(self, runner: Runner, rows: int, /) -> None: ...
     def settle(self, outcome: Outcome, /) -> None: ...
     def end(self) -> None: ...
@@ -40,6 +41,9 @@ class Silent:
         return True
 
     def session(self, _: str, /) -> str | None:
+        return None
+
+    def choose(self, _: str, __: Sequence[str], /) -> int | None:
         return None
 
     def begin(self, runner: Runner, rows: int, /) -> None: ...

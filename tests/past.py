@@ -125,6 +125,9 @@ class Person:
     def session(self, _: str, /) -> str | None:
         return None
 
+    def choose(self, _: str, __: object, /) -> int | None:
+        return None
+
     def begin(self, *_: object) -> None: ...
     def settle(self, *_: object) -> None: ...
     def end(self) -> None: ...
