@@ -272,14 +272,14 @@ def _judge(cell: str | None, template_id: int, hint: str | None, said: Said, col
         why = (
             f"template {template.id} ({shown(template.name)}) is for entity type {own}, this row is a {kind}; correct one of them"
         )
-        faults.append((said.type_column, "constraint-error", why))
+        faults.append((said.type_column, "wrong-entity-type", why))
     for source, says in (("the id itself", hint), ("the header of the id column", header_hint)):
         if says and says != kind and matched:
             why = f"{source} names the entity type {says}, but this row is a {kind}; correct one of them"
             faults.append((matched.column, "conflicting-value", why))
     if not said.options.native and kind not in ENTITY_TYPES:
         why = f"Vibecode starts workflows on {', '.join(ENTITY_TYPES)} only, this row is a {kind}; use the native API for it"
-        faults.append((said.type_column, "constraint-error", why))
+        faults.append((said.type_column, "wrong-entity-type", why))
     return kind, faults
 
 

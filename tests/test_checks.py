@@ -139,8 +139,8 @@ def test_a_required_parameter_without_a_column_is_missed_in_each_of_its_rows():
         ({"ID": [1], "entityType": ["lead"]}, {"template": 714}, []),
         ({"ID": [1], "entityType": ["Лиды"]}, {"template": 714}, []),
         ({"ID": [1], "entityType": [""]}, {"template": 714}, []),
-        ({"ID": [1], "entityType": ["deal"]}, {"template": 714}, [(2, "B", "constraint-error")]),
-        ({"ID": [1]}, {"template": 714, "entity_type": "deal"}, [(2, None, "constraint-error")]),
+        ({"ID": [1], "entityType": ["deal"]}, {"template": 714}, [(2, "B", "wrong-entity-type")]),
+        ({"ID": [1]}, {"template": 714, "entity_type": "deal"}, [(2, None, "wrong-entity-type")]),
         ({"ID": [1], "entityType": ["deal"]}, {"template": 999, "entity_type": "lead"}, [(2, "B", "conflicting-value")]),
         ({"ID": [1], "entityType": ["dael"]}, {"template": 714}, [(2, "B", "type-error")]),
         ({"ID": ["DEAL_1"]}, {"template": 714}, [(2, "A", "conflicting-value")]),
@@ -164,7 +164,7 @@ def test_the_header_of_the_id_column_names_the_type_where_nothing_else_does():
 
 def test_vibecode_starts_on_four_entity_types_only():
     smart = (Template(5, "Smart", "dynamic_147", ()),)
-    assert told(check(sheet(ID=["DYNAMIC_147_1"]), smart, template=5)) == [(2, None, "constraint-error")]
+    assert told(check(sheet(ID=["DYNAMIC_147_1"]), smart, template=5)) == [(2, None, "wrong-entity-type")]
     checked = check(sheet(ID=["DYNAMIC_147_1"]), smart, template=5, dialect="native")
     assert checked.requests == [StartRequest(5, "dynamic_147", 1, {})]
 
