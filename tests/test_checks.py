@@ -308,3 +308,28 @@ def test_ten_kinds_of_error_in_many_rows_are_counted_exactly():
 def test_checking_imports_no_pandas():
     code = "import sys, bulkstart.checks; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_date_of_each_column_is_shown_as_it_leaves():
+    own = (Parameter("due", type="date"), Parameter("at", type="datetime"), Parameter("note"))
+    frame = pd.DataFrame(
+        {
+            "ID": [1, 2, 3],
+            "due": ["", "31.12.2026", "30.12.2026"],
+            "at": [None, None, pd.Timestamp("2026-01-02 03:00")],
+            "note": ["a"] * 3,
+        }
+    )
+    formats = Formats(date_format="DD.MM.YYYY", date_output="DD.MM.YYYY", offset="+03:00")
+    checked = check(frame, [Template(7, "x", "deal", own)], template=7, formats=formats)
+    shown = [note for note in checked.notes if "is sent as" in note]
+    assert [note.partition(";")[0] for note in shown] == [
+        "due, row 1: '31.12.2026' is sent as '31.12.2026'",
+        "at, row 2: 2026-01-02T03:00:00 is sent as '2026-01-02T03:00:00+03:00'",
+    ]
+
+
+def test_a_date_cell_of_an_unknown_parameter_is_shown_too():
+    frame = pd.DataFrame({"ID": [1], "param:due": [dt.date(2026, 12, 31)], "param:note": ["2026-12-31"]})
+    checked = check(frame, [Template(7, "x", "deal", None)], template=7)
+    assert len([note for note in checked.notes if "is sent as" in note]) == 1
