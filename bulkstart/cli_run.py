@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bulkstart.arguments import given_of, options_from
 from bulkstart.console import Console
 from bulkstart.errors import BulkstartError, UsageError
+from bulkstart.origin import Origin
 from bulkstart.result_columns import Status
 from bulkstart.telling import entries, print_json, program, tell, tell_undone
 from bulkstart.terminal import asked_between, asker, chooser, sessions
@@ -269,6 +270,9 @@ class _Ended:
         ):
             code = 5 if self.finished.counts.get(Status.IN_DOUBT) else 0
         words = [*program(), *self._arguments.words]
+        origin = self.finished.results.attrs.get("origin")
+        if code in (4, 5) and isinstance(origin, Origin) and self._options.template is None:
+            words += ["--template", str(origin.template)]  # a results file may have lost the tab that says it
         results = str(self._written or self._sheet or "")
         lasting = not self._portal.is_sandbox or self._options.journal is not None
         carried = [word for name in ("journal", "dialect") for word in self._carried(name)]

@@ -20,7 +20,11 @@ ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID = "entityId", "entityType", "templateId"
 NAMES: Final = (ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID)
 
 EXACT, ALIAS, WEAK = 0, 1, 2  # how well a header must be borne out: not at all, by being alone, by its cells
-_ALIKE, _LONG = 0.8, 5  # how alike words are but for a typing error; shorter ones are other words
+_ALIKE, _LONG, _FEW = (
+    0.8,
+    5,
+    2,
+)  # how alike words are but for a typing error, which adds or drops few letters; short ones are other words
 _ID_WORDS = ("id", "ид", "идентификатор", "identifier")
 _NOUNS = {
     "deal": ("deal", "crmdeal", "сделка", "сделки"),
@@ -129,7 +133,10 @@ def nearly_ids(columns: Sequence[Column]) -> tuple[Column, ...]:
 
 
 def _near(word: str, wanted: str) -> bool:
-    return len(word) >= _LONG and SequenceMatcher(None, word, wanted, autojunk=False).ratio() >= _ALIKE
+    if len(word) < _LONG or abs(len(word) - len(wanted)) > _FEW:
+        return False
+    pair = SequenceMatcher(None, word, wanted, autojunk=False)
+    return pair.quick_ratio() >= _ALIKE and pair.ratio() >= _ALIKE
 
 
 def near_parameter(header: str, names: Collection[str]) -> bool:

@@ -74,7 +74,7 @@ def entries_of(template: Template, types: Sequence[str] = ENTITY_TYPES, separato
             ENTITY_ID,
             ENTITY_ID,
             "id",
-            "the id of the entity, as digits, DEAL_5141 or the link to its card",
+            f"the id of the {own[0] if template.entity_type else 'entity'}, as digits or the link to its card",
             "5141",
             required=True,
             own=True,

@@ -109,6 +109,8 @@ def _chosen(doubts: Sequence[Doubt], columns: Sequence[Column], person: Person) 
             f"Which column holds {doubt.name}?" if doubt.name in NAMES else f"Which column feeds the parameter {doubt.name}?"
         )
         place = person.choose(question, [listed([column]) for column in doubt.columns])
+        if place is None and doubt.name in NAMES:
+            break  # the sheet is refused whatever the rest means
         if place is not None and (name := _name_of(doubt.columns[place], columns)):
             chosen[doubt.name] = name
     return chosen

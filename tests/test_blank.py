@@ -90,3 +90,26 @@ def test_no_templates_is_told(desk):
     said = here.inside("new", "713")
     assert said.code == 7
     assert "--template-file" in said.err
+
+
+def test_the_next_command_names_the_template_that_a_plain_results_file_lost(desk):
+    here = desk({"templates": [CONTRACT]})
+    here.inside("new", "713", "-o", "t.xlsx")
+    fill(here.folder / "t.xlsx", entityId=5141, Contract_number="007", Kind="NDA")
+    fill(here.folder / "t.xlsx", row=3, entityId=5142, Contract_number="007", Kind="Wrong")
+    said = here.inside("t.xlsx", "--yes", "--skip-invalid")
+    assert said.code == 4
+    assert "t.results.xlsx --yes --skip-invalid --template 713" in said.out
+    assert here.inside("t.results.xlsx", "--yes", "--skip-invalid", "--template", "713").code == 4
+    assert len(here.commits()) == 1
+
+
+def test_a_run_of_such_a_sheet_goes_on_without_a_template(desk):
+    here = desk({"templates": [CONTRACT]})
+    here.inside("new", "713", "-o", "t.xlsx")
+    for row in (2, 3):
+        fill(here.folder / "t.xlsx", row=row, entityId=5139 + row, Contract_number="007", Kind="NDA")
+    stopped = here.inside("t.xlsx", "--yes", "--limit", "1", "--json")
+    said = here.inside("resume", stopped.json["run"], "--yes", "--json")
+    assert said.code == 0, said.err
+    assert {commit["entityId"] for commit in here.commits()} == {5141, 5142}
