@@ -24,12 +24,13 @@ class Looked:
     absent: set[tuple[str, int]] = field(default_factory=set)
     untold: set[tuple[str, int]] = field(default_factory=set)
     why: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
     requests: int = 0
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what could not be asked."""
-        told = []
+        """Sentences about what was asked, and what could not be."""
+        told = [f"--check-exists: {self.asked:,} ids asked for in {self.requests:,} requests, {len(self.absent):,} are not there"]
         for kind, code in self.why.items():
             ids = sorted(number for other, number in self.untold if other == kind)
             shown = ", ".join(map(str, ids[:_SHOWN])) + (" …" if len(ids) > _SHOWN else "")
@@ -44,7 +45,7 @@ async def look(portal: Portal, send: Ask, throttle: Throttle, entities: Iterable
     by_kind: dict[str, list[int]] = defaultdict(list)
     for kind, number in dict.fromkeys(entities):
         by_kind[kind].append(number)
-    looked = Looked()
+    looked = Looked(asked=sum(map(len, by_kind.values())))
     for kind, ids in by_kind.items():
         most = portal.gateway.most_ids
         at = 0
@@ -84,7 +85,7 @@ async def _ask(portal: Portal, send: Ask, throttle: Throttle, looked: Looked, ki
             looked.why[kind] = "a part of the answer is missing"
             looked.untold |= {(kind, number) for number in found.untold}
         left -= found.found | found.untold
-        if not found.found:
+        if found.whole or not found.found:
             looked.absent |= {(kind, number) for number in left}
             return True
     else:

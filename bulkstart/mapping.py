@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from bulkstart.headers import NAMES, Doubt, listed
+from bulkstart.headers import NAMES, Doubt, folded, listed
 from bulkstart.journal import Journal
 from bulkstart.model import Column
 from bulkstart.options import Options
@@ -50,10 +50,14 @@ class Known:
 def known_by(frame: pd.DataFrame, options: Options, portal: str) -> Known:
     """What the mapping of a frame is remembered by; a sheet and its results file are known by the same."""
     headers = [[column.letter, column.header] for column in columns_of(frame) if column.header.strip() not in _OURS]
-    origin = frame.attrs.get("origin")
-    template = options.template or (origin.template if isinstance(origin, Origin) else None)
+    template = _template(frame, options)
     print_ = hashlib.sha256(json.dumps(headers).encode("utf-8", "surrogatepass")).hexdigest()[:32]
     return Known(portal, print_, f"{template or ''}/{(options.entity_type or '').strip().casefold()}")
+
+
+def _template(frame: pd.DataFrame, options: Options) -> int | None:
+    origin = frame.attrs.get("origin")
+    return options.template or (origin.template if isinstance(origin, Origin) else None)
 
 
 def mapped(
@@ -63,7 +67,8 @@ def mapped(
     found: Mapping[str, str] = {}
     if journal and met.identity and not options.forget_mapping:
         known = known_by(frame, options, met.identity)
-        found = _usable(journal.remembered_columns(known.portal, known.fingerprint, known.context), options, met)
+        kept = journal.remembered_columns(known.portal, known.fingerprint, known.context)
+        found = _usable(kept, options, met, _template(frame, options))
     if found:
         options = replace(options, columns={**found, **options.columns})
         told = ", ".join(f"{name} ← {column}" for name, column in found.items())
@@ -86,19 +91,22 @@ def remember(frame: pd.DataFrame, options: Options, portal: str | None, journal:
         journal.remember_columns(known.portal, known.fingerprint, known.context, options.columns)
 
 
-def _usable(remembered: Mapping[str, str], options: Options, met: Met) -> dict[str, str]:
-    """What is remembered, without what is said now, and without parameters that no template has any more."""
-    given = {_bare(name) for name in (*options.columns, *options.values)}  # noqa: PD011  options, not a frame
-    templates = met.templates or ()
-    told = bool(templates) and all(template.parameters is not None for template in templates)
-    there = {_bare(one.name) for template in templates for one in template.parameters or ()} | {_bare(name) for name in NAMES}
-    return {
-        name: column for name, column in remembered.items() if _bare(name) not in given and (not told or _bare(name) in there)
-    }
+def _usable(remembered: Mapping[str, str], options: Options, met: Met, template: int | None) -> dict[str, str]:
+    """What is remembered, without what is said now, and without parameters that the template has no more."""
+    used = [one for one in met.templates or () if template in (None, one.id)]
+    names = {_bare(text): one.name for known in used for one in known.parameters or () for text in (one.label, one.name) if text}
+    names |= {_bare(name): name for name in NAMES}
+    told = bool(used) and all(known.parameters is not None for known in used)
+
+    def meant(name: str) -> str | None:
+        return names.get(_bare(name), None if told else _bare(name))
+
+    given = {meant(name) for name in (*options.columns, *options.values)}  # noqa: PD011  options, not a frame
+    return {name: column for name, column in remembered.items() if meant(name) not in {None, *given}}
 
 
 def _bare(name: str) -> str:
-    return name.strip().removeprefix("param:").strip().casefold()
+    return folded(name.strip().removeprefix("param:"))
 
 
 def _chosen(doubts: Sequence[Doubt], columns: Sequence[Column], person: Person) -> dict[str, str]:

@@ -52,7 +52,13 @@ def test_a_smart_process_is_asked_for_by_its_number():
 def test_ids_come_as_numbers_or_texts(rows):
     assert read_vibecode([1, 2], answer({"success": True, "data": rows})) == Existing(frozenset({2}))
     inner = {"result": {"result": {"p0": {"items": rows}}, "result_error": []}}
-    assert read_native([1, 2], answer(inner), oauth=False) == Existing(frozenset({2}))
+    assert read_native([1, 2], answer(inner), oauth=False) == Existing(frozenset({2}), whole=True)
+
+
+@pytest.mark.parametrize(("total", "whole"), [(1, True), (2, False), (None, False), ("1", False)])
+def test_a_page_is_whole_where_the_total_says_so(total, whole):
+    payload = {"success": True, "data": [{"id": 2}], "meta": {"total": total}}
+    assert read_vibecode([1, 2], answer(payload)) == Existing(frozenset({2}), whole=whole)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_a_list_that_failed_tells_nothing_of_its_own_ids_only():
         "result": {"result": {"p0": {"items": [{"id": 7}]}, "p2": {"items": [{"id": 1}]}}, "result_error": {"p1": {"error": "X"}}}
     }
     found = read_native(IDS, answer(inner), oauth=False)
-    assert found == Existing(frozenset({7}), frozenset(range(51, 121)))
+    assert found == Existing(frozenset({7}), frozenset(range(51, 121)), whole=True)
 
 
 def test_a_batch_of_which_nothing_is_left_tells_nothing():

@@ -56,7 +56,7 @@ def test_many_ids_take_few_requests(portal):
     here = portal()
     said = here.inside("check", sheet(here, [*range(1, 601), *range(1001, 1401)]), *WORDS[:-4])
     assert len(missing(said)) == 400
-    assert asked_for(here) <= 4
+    assert asked_for(here) <= 2
 
 
 def test_the_good_rows_start_where_the_person_says_so(portal):

@@ -94,6 +94,15 @@ def test_what_is_said_now_wins_name_by_name(desk):
     assert mapping_of(said) == ["entityId ← column B 'ID' (--map)", "parameter note ← the same value for every row (--set)"]
 
 
+def test_a_parameter_named_by_its_label_is_the_same_one(desk):
+    here = desk(PORTAL)
+    here.inside(sheet(here), *WORDS, "--yes", "--map", "entityId=D", "--map", "Примечание=E", *FAST_WORDS)
+    later = sheet(here, "b.csv", first=5)
+    assert "parameter note ← column E" in "\n".join(mapping_of(here.inside("check", later, *WORDS)))
+    assert here.inside("check", later, *WORDS, "--set", "note=x").code == 0
+    assert here.inside("check", later, *WORDS, "--map", "note=C").code == 0
+
+
 def test_results_are_fed_back_under_the_same_mapping(desk):
     here = desk(PORTAL)
     first = confirm(here)

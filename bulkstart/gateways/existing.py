@@ -29,10 +29,14 @@ _OK: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What an answer tells of the ids asked for: those that it shows, and those that it tells nothing of."""
+    """What an answer tells of the ids asked for: those that it shows, and those that it tells nothing of.
+
+    ``whole``: it is known to show all that there are; else its page may have been cut.
+    """
 
     found: frozenset[int] = frozenset()
     untold: frozenset[int] = frozenset()
+    whole: bool = False
 
 
 def vibecode_call(entity_type: str, ids: Sequence[int]) -> HttpCall | None:
@@ -48,7 +52,9 @@ def read_vibecode(ids: Sequence[int], answer: Answer) -> Existing | None:
     if answer.status != _OK or not isinstance(payload, dict) or payload.get("success") is not True:
         return None
     found = _ids_of(payload.get("data"))
-    return Existing(found) if found is not None and found <= set(ids) else None
+    meta = payload.get("meta")
+    total = meta.get("total") if isinstance(meta, dict) else None
+    return Existing(found, whole=total == len(found)) if found is not None and found <= set(ids) else None
 
 
 def native_call(entity_type: str, ids: Sequence[int]) -> HttpCall | None:
@@ -79,7 +85,7 @@ def read_native(ids: Sequence[int], answer: Answer, *, oauth: bool) -> Existing 
             untold |= set(page)
         else:
             found |= shown
-    return Existing(frozenset(found), frozenset(untold)) if len(untold) < len(ids) else None
+    return Existing(frozenset(found), frozenset(untold), whole=True) if len(untold) < len(ids) else None
 
 
 def _pages(ids: Sequence[int]) -> list[list[int]]:
