@@ -95,7 +95,9 @@ def match(
         matched, doubts = locate(columns, name, mapping, entity_types, fits)
         if doubts and (could := doubts_about(columns, name, mapping, entity_types, fits)):
             unsettled.append(Doubt(name, could))
-        problems += doubts or (_also_parameter(matched, columns, definitions, mapping) if matched else [])
+        if matched and (doubts := _also_parameter(matched, columns, definitions, mapping)):
+            unsettled.append(Doubt(name, (matched.column,)))
+        problems += doubts
         if matched:
             found[name] = matched
     results, doubts = result_columns(columns)

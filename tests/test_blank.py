@@ -30,7 +30,8 @@ def test_a_new_sheet_is_empty_and_starts_once_it_is_filled(desk):
     (commit,) = here.commits()
     assert commit["parameters"] == {"contract_number": "007", "kind": "nda", "tags": ["a", "b"], "urgent": "Y"}
     assert "the sheet was made for it" in said.err
-    assert here.inside("t.xlsx", "--yes", "--template", "714", "--json").code == 3
+    other = here.inside("t.xlsx", "--yes", "--template", "714", "--json")
+    assert (other.code, other.json["problems"][0]["code"]) == (3, "conflicting-value")
     assert len(here.commits()) == 1
 
 

@@ -279,7 +279,16 @@ def test_what_a_person_could_tell_apart_is_a_doubt():
     assert match(sheet("contact_id", "lead_id"), entity_types={"deal"}).doubts == ()
 
 
-@pytest.mark.parametrize("header", ["", "ID", "Idea", "Notiz", "Сумма заказа", "Примечания отдела продаж"])
+def test_a_header_that_is_the_id_and_a_parameter_is_a_doubt_that_map_settles():
+    own = [(Parameter("parent", "ID сделки"),)]
+    found = match(sheet("ID сделки"), definitions=own)
+    assert codes(found) == ["ambiguous-label"]
+    assert [(doubt.name, len(doubt.columns)) for doubt in found.doubts] == [("entityId", 1)]
+    settled = match(sheet("ID сделки"), definitions=own, mapped={"entityId": "ID сделки"})
+    assert (codes(settled), settled.doubts, settled.parameters) == ([], (), ())
+
+
+@pytest.mark.parametrize("header", ["", "ID", "Idea", "Notiz", "Сумма заказа", "Примечание2026", "Примечания отдела продаж"])
 def test_a_header_that_is_another_word_is_no_near_miss(header):
     found = match(sheet("entityId", header), definitions=[(Parameter("note", "Примечание"), Parameter("total", "Сумма"))])
     assert found.doubts == ()

@@ -86,3 +86,11 @@ def test_a_portal_with_odd_pages_is_asked_until_it_is_clear(desk, switches):
     here = desk(scenario(switches=switches))
     said = here.inside("check", sheet(here, list(range(501, 701))), *WORDS[:-4])
     assert {row for row, _, _ in missing(said)} == set(range(102, 202))
+
+
+def test_a_batch_of_which_a_part_is_missing_tells_nothing_of_that_part(desk):
+    cut = {"on": "batch", "every": 1, "commands": 1, "answer": "normal"}
+    here = hooked(desk, scenario(faults=[cut]))
+    said = here.inside("check", sheet(here, list(range(571, 671))), *WORDS[:-4])
+    assert {row for row, _, _ in missing(said)} == set(range(32, 52))
+    assert "does not tell whether 50 ids of type deal exist" in said.err
