@@ -38,7 +38,7 @@ class Console:
             print(plain(text), file=self._stream, flush=True)
 
     def warn(self, text: str, /) -> None:
-        """One line, also under ``--quiet``: something would be lost by not saying it."""
+        """One line, also under ``--quiet``: something would be lost, or silently meant, by not saying it."""
         print(plain(text), file=self._stream, flush=True)
 
     def ask(self, question: str, /) -> bool:

@@ -34,7 +34,7 @@ _OURS = frozenset((*RESULT_COLUMNS, "requestBody"))
 class Person(Protocol):
     """Who is told, and asked."""
 
-    def say(self, text: str, /) -> None: ...
+    def warn(self, text: str, /) -> None: ...
     def choose(self, question: str, choices: Sequence[str], /) -> int | None: ...
 
 
@@ -72,7 +72,7 @@ def mapped(
     if found:
         options = replace(options, columns={**found, **options.columns})
         told = ", ".join(f"{name} ← {column}" for name, column in found.items())
-        person.say(
+        person.warn(
             f"columns as you confirmed them for these headers before: {told} (--map says otherwise, --forget-mapping leaves it)"
         )
     check = partial(check_sheet, frame, met=met, loopback=portal.loopback, dialect=portal.dialect, remembered=found.keys())

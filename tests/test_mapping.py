@@ -61,6 +61,7 @@ def test_a_person_chooses_and_the_choice_is_remembered(desk):
     assert {commit["parameters"]["note"] for commit in here.commits()} == {"P1", "P2"}
     again = here.inside(sheet(here, "later.csv", first=3), *WORDS, "--yes", *FAST_WORDS)
     assert again.code == 0, again.err
+    assert "as you confirmed them" in here.inside("check", here.folder / "later.csv", *WORDS, "--quiet").err
     assert "as you confirmed them for these headers before: entityId ← D, note ← " in again.err
     assert sum("as confirmed before" in line for line in mapping_of(again)) == 2
     assert entities(here) == [101, 102, 103, 104]
