@@ -1,64 +1,199 @@
 """How long a run will take, and what binds it: the same margins as ``throttle``, no clock, no chance.
 
-Requests leave as the bucket, the platform's window and the answers allow; each of the three alone gives a time, the longest binds.
+Requests leave as the bucket, the platform's window, the method's operating time and the answers allow, and rows on one entity wait
+for each other; each of these alone gives a time, the longest binds.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal, Self, TypeAlias
 
+from bulkstart.daily import Daily
 from bulkstart.throttle import ARRIVAL_BOUND, Limits
 
-Binds: TypeAlias = Literal["request rate", "platform window", "answer time"]
+Binds: TypeAlias = Literal["request rate", "platform window", "operating time", "answer time", "per-document waits"]
 
 FOLLOWED = 20_000  # requests followed one by one; what comes after repeats the last round of the window
 SOON, MINUTE, HOUR, DAY = 10, 60, 3600, 86_400
+LOOK = 10.0  # seconds between two looks at the running list, by which a waiting row goes on (interface.md, --per-document)
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``requests`` will leave within ``seconds``, the present hold and the last answer included. ``why``: what binds, for people."""
+    """``requests`` will leave within ``seconds``, the present hold and the last answer included. ``why``: what binds, for people.
+
+    ``ends``: when that is, in local time, where it was said when it begins, ``wait`` seconds later; ``left``: rows that a deadline leaves.
+    ``others``: what would change it, as (what, forecast).
+    """
 
     requests: int
     seconds: float
     binds: Binds
     why: str = ""
+    ends: datetime | None = None
+    wait: float = 0.0
+    left: int = 0
+    others: tuple[tuple[str, Forecast], ...] = ()
 
     @property
     def text(self) -> str:
-        """``about 6 minutes (10 requests a second, as stated)``."""
-        return f"{about(self.seconds)} ({self.why or self.binds})"
+        """``about 6 minutes, until 14:32 (10 requests a second, as stated)``."""
+        until = ""
+        if self.ends and self.wait >= 2 * MINUTE:
+            until = f", until {self.ends:%H:%M}" if self.wait < DAY / 2 else f", until {self.ends:%Y-%m-%d %H:%M}"
+        left = f"; the deadline comes first and leaves about {self.left:,} rows" if self.left else ""
+        return f"{about(self.seconds)}{until} ({self.why or self.binds}{left})"
+
+    def beginning(self, now: datetime, daily: Daily | None = None, deadline: float | None = None, rows: int = 0) -> Self:
+        """The same with its end, where it begins at ``now`` of local time, goes on in ``daily`` only, and stops after ``deadline`` seconds."""
+        ends = daily.ends(now, self.seconds) if daily else now + timedelta(seconds=self.seconds)
+        whole = (ends - now).total_seconds()
+        left = 0
+        if deadline is not None and whole > deadline:
+            left, ends = math.ceil(rows * (1 - deadline / whole)), now + timedelta(seconds=deadline)
+        return replace(self, ends=ends, wait=(ends - now).total_seconds(), left=left)
 
     def to_json(self) -> dict[str, object]:
-        """``{"requests": int, "seconds": float, "binds": str, "text": str}``."""
-        return {"requests": self.requests, "seconds": round(self.seconds, 1), "binds": self.binds, "text": self.text}
+        """``requests``, ``seconds``, ``binds``, ``text``, and where known ``ends``, ``left`` and ``others``.
+
+        ``ends``: ISO 8601, local time with offset; ``left``: rows behind the deadline; ``others``: ``[{"change", "seconds"}]``.
+        """
+        told: dict[str, object] = {
+            "requests": self.requests,
+            "seconds": round(self.seconds, 1),
+            "binds": self.binds,
+            "text": self.text,
+        }
+        if self.ends is not None:
+            told |= {"ends": self.ends.astimezone().isoformat(timespec="seconds"), "left": self.left}
+        if self.others:
+            told["others"] = [{"change": change, "seconds": round(other.seconds, 1)} for change, other in self.others]
+        return told
 
 
-def forecast(
-    rows: int,
-    limits: Limits,
-    *,
-    seconds_per_start: float | None = None,
-    in_flight: int = 10,
-    held: float = 0.0,
-    batch: int = 1,
-) -> Forecast:
-    """Forecast ``rows`` starts at ``limits``; for a run under way pass what is left and ``limits`` with the present rate.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """What holds a run back besides its limits. Seconds throughout.
 
-    ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: how many may be unanswered at once;
-    ``held``: seconds for which nothing may leave; ``batch``: rows in a request, at most ``in_flight``. Raises ``ValueError`` for less than 1.
+    ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: rows that may be unanswered at once;
+    ``held``: nothing may leave for so long; ``batch``: rows in a request, at most ``in_flight``; ``spare``: requests that may leave
+    at once now (``None``: the whole burst); ``operating``: (kept operating time, its window), with ``used`` of it now;
+    ``lane``: rows of the entity that has most of them, of which ``per_document`` may run at once (0: all), each for ``life``.
     """
-    if in_flight < 1 or batch < 1:
-        raise ValueError(f"at least one row must be allowed in flight and in a request, not {in_flight} and {batch}")
-    each, rows, in_flight = max(0.0, seconds_per_start or 0.0) * batch, math.ceil(rows / batch), max(1, in_flight // batch)
-    seconds = 0.0
-    if rows > 0:
-        seconds = max(0.0, held) + _last_leave(rows, limits, each, in_flight) + each
-    binds = _binds(rows, limits, each, in_flight)
-    why = _why(binds, limits, each, in_flight)
-    return Forecast(max(0, rows), seconds, binds, f"{why}, {batch} rows in each" if batch > 1 else why)
+
+    seconds_per_start: float | None = None
+    in_flight: int = 10
+    held: float = 0.0
+    batch: int = 1
+    spare: float | None = None
+    operating: tuple[float, float] | None = None
+    used: float = 0.0
+    lane: int = 1
+    per_document: int = 0
+    life: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.in_flight < 1 or self.batch < 1:
+            raise ValueError(
+                f"at least one row must be allowed in flight and in a request, not {self.in_flight} and {self.batch}"
+            )
+
+
+def forecast(rows: int, limits: Limits, ways: Ways | None = None) -> Forecast:
+    """Forecast ``rows`` starts at ``limits``; for a run under way pass what is left and ``limits`` with the present rate."""
+    road = _Road(rows, limits, ways or Ways())
+    binds = road.binds
+    seconds = road.seconds if rows > 0 else 0.0
+    return Forecast(max(0, road.requests), seconds, binds, road.why(binds))
+
+
+class _Road:
+    """One run on its way: when its requests leave."""
+
+    def __init__(self, rows: int, limits: Limits, ways: Ways) -> None:
+        self.limits, self.ways = limits, ways
+        self.requests = math.ceil(rows / ways.batch)
+        self.each = max(0.0, ways.seconds_per_start or 0.0) * ways.batch
+        self.in_flight = max(1, ways.in_flight // ways.batch)
+        self.spare = limits.safe_burst if ways.spare is None else max(1.0, ways.spare)
+        self.places = self.ghosts = 0
+        if ways.operating and self.each > 0:
+            self.places = max(1, int(ways.operating[0] / self.each))
+            self.ghosts = min(self.places, round(ways.used / self.each))
+
+    @property
+    def seconds(self) -> float:
+        """From now to the last answer."""
+        return max(max(0.0, self.ways.held) + self._last_leave() + self.each, self._waits())
+
+    def _waits(self) -> float:
+        """Seconds in which the rows of one entity, a few at a time, have run; 0 where nobody knows how long they run."""
+        if not self.ways.per_document or self.ways.life is None:
+            return 0.0
+        rounds = math.ceil(self.ways.lane / self.ways.per_document) - 1
+        return rounds * (self.ways.life + self.each + LOOK / 2)
+
+    def _last_leave(self) -> float:
+        """Seconds from the first leave to the last."""
+        places = max(self.limits.window[0] if self.limits.window else 1, self.places, 1)
+        followed = min(self.requests, max(FOLLOWED, 3 * places))
+        leaves = self._leaves(followed)
+        round_of = min(places * math.ceil(self.in_flight / places), followed - 1)
+        if self.requests == followed or not round_of:
+            return leaves[-1]
+        return leaves[-1] + (self.requests - followed) / round_of * (leaves[-1] - leaves[-1 - round_of])
+
+    def _leaves(self, requests: int) -> list[float]:
+        """The instants at which requests leave, the first at 0, every answer after ``each`` seconds."""
+        spacing, credit = 1 / self.limits.safe_rate, (self.spare - 1) / self.limits.safe_rate
+        places, span = self.limits.window or (requests, 0.0)
+        reopen = span + min(self.each, ARRIVAL_BOUND)
+        operating = self.ways.operating[1] + self.each if self.ways.operating else 0.0
+        leaves: list[float] = []
+        due = at = 0.0  # when the bucket would let this one go without a burst; when it goes
+        for number in range(requests):
+            at = max(at, due - credit)
+            if number >= self.in_flight:
+                at = max(at, leaves[number - self.in_flight] + self.each)
+            if number >= places:
+                at = max(at, leaves[number - places] + reopen)
+            if self.places and number + self.ghosts >= self.places:
+                before = number - self.places
+                at = max(at, (leaves[before] if before >= 0 else 0.0) + operating)
+            leaves.append(at)
+            due = max(due, at) + spacing
+        return leaves
+
+    @property
+    def binds(self) -> Binds:
+        """What would take longest alone."""
+        more = max(0, self.requests - 1)
+        window, operating = self.limits.window, self.ways.operating
+        alone: dict[Binds, float] = {
+            "request rate": max(0.0, (self.requests - self.spare) / self.limits.safe_rate),
+            "platform window": more // window[0] * window[1] if window else 0.0,
+            "operating time": (more + self.ghosts) // self.places * operating[1] if self.places and operating else 0.0,
+            "answer time": more // self.in_flight * self.each,
+            "per-document waits": self._waits(),
+        }
+        return max(alone, key=lambda name: alone[name])
+
+    def why(self, binds: Binds) -> str:
+        """What binds, for people."""
+        limits, ways = self.limits, self.ways
+        if binds == "platform window" and limits.window:
+            return f"the platform's window of {limits.window[0]:,} requests in {limits.window[1]:g} seconds"
+        if binds == "operating time" and ways.operating:
+            return f"the portal's operating time of {ways.operating[0]:.0f} seconds in {about(ways.operating[1]).removeprefix('about ')}"
+        if binds == "per-document waits":
+            return f"{ways.lane:,} rows on one entity, {ways.per_document} at a time, each for {about(ways.life or 0.0).removeprefix('about ')}"
+        rows = f", {ways.batch} rows in each" if ways.batch > 1 else ""
+        if binds == "answer time":
+            return f"{self.each:.1f} seconds for each answer, {self.in_flight} at a time{rows}"
+        return f"{limits.rate:.3g} requests a second, as {'stated' if limits.stated else 'assumed'}{rows}"
 
 
 def about(seconds: float) -> str:
@@ -75,53 +210,6 @@ def about(seconds: float) -> str:
     if seconds < DAY - 5 * MINUTE:
         return "about " + _two(_round(seconds, 10 * MINUTE), HOUR, "hour", MINUTE, "minute")
     return "about " + _two(_round(seconds, HOUR), DAY, "day", HOUR, "hour")
-
-
-def _last_leave(rows: int, limits: Limits, each: float, in_flight: int) -> float:
-    """Seconds from the first leave to the last."""
-    places = limits.window[0] if limits.window else 1
-    followed = min(rows, max(FOLLOWED, 3 * places))
-    leaves = _leaves(followed, limits, each, in_flight)
-    round_of = min(places * math.ceil(in_flight / places), followed - 1)
-    if rows == followed or not round_of:
-        return leaves[-1]
-    return leaves[-1] + (rows - followed) / round_of * (leaves[-1] - leaves[-1 - round_of])
-
-
-def _leaves(requests: int, limits: Limits, each: float, in_flight: int) -> list[float]:
-    """The instants at which requests leave, the first at 0, every answer after ``each`` seconds."""
-    spacing, credit = 1 / limits.safe_rate, (limits.safe_burst - 1) / limits.safe_rate
-    places, span = limits.window or (requests, 0.0)
-    reopen = span + min(each, ARRIVAL_BOUND)
-    leaves: list[float] = []
-    due = at = 0.0  # when the bucket would let this one go without a burst; when it goes
-    for number in range(requests):
-        at = max(at, due - credit)
-        if number >= in_flight:
-            at = max(at, leaves[number - in_flight] + each)
-        if number >= places:
-            at = max(at, leaves[number - places] + reopen)
-        leaves.append(at)
-        due = max(due, at) + spacing
-    return leaves
-
-
-def _binds(rows: int, limits: Limits, each: float, in_flight: int) -> Binds:
-    more = max(0, rows - 1)
-    alone: dict[Binds, float] = {
-        "request rate": max(0.0, (rows - limits.safe_burst) / limits.safe_rate),
-        "platform window": more // limits.window[0] * limits.window[1] if limits.window else 0.0,
-        "answer time": more // in_flight * each,
-    }
-    return max(alone, key=lambda name: alone[name])
-
-
-def _why(binds: Binds, limits: Limits, each: float, in_flight: int) -> str:
-    if binds == "platform window" and limits.window:
-        return f"the platform's window of {limits.window[0]:,} requests in {limits.window[1]:g} seconds"
-    if binds == "answer time":
-        return f"{each:.1f} seconds for each answer, {in_flight} at a time"
-    return f"{limits.rate:.3g} requests a second, as {'stated' if limits.stated else 'assumed'}"
 
 
 def _round(number: float, step: int) -> int:

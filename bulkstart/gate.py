@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -22,6 +22,8 @@ NO_CONNECTION = 300.0
 """Seconds without one connection after which a run stops (interface.md, --deadline)."""
 NO_SUCCESS = 1800.0
 """Seconds without one success after which a run stops (interface.md, --deadline)."""
+LOOK_AGAIN = 60.0
+"""Seconds behind which the wall clock is looked at again: a person or a network may have set it."""
 GATHER = 0.05
 """Seconds in which the rows of an answered request come back for the next one."""
 
@@ -44,16 +46,20 @@ class _Asking:
 
 
 class Gate:
-    """One for each run. ``max_unknown``: rows on the wire at the most; ``deadline``: an instant of the loop's clock."""
+    """One for each run. ``max_unknown``: rows on the wire at the most; ``deadline``: an instant of the loop's clock.
+
+    ``shut``: seconds until starts may leave again, by the wall clock; 0 where they may.
+    """
 
     def __init__(
         self, throttle: Throttle, *, max_unknown: int = 10, deadline: float = math.inf, operating: Operating | None = None,
-        batching: Batching | None = None,
+        batching: Batching | None = None, shut: Callable[[], float] | None = None,
     ) -> None:  # fmt: skip
         self.throttle, self.max_unknown, self.operating = throttle, max_unknown, operating
-        self.batching = batching or Batching()
+        self.batching, self._shut = batching or Batching(), shut
         self._line: deque[_Asking] = deque()
         self._requests: deque[float] = deque(maxlen=20)  # seconds from leave to answer
+        self.succeeded_at: deque[float] = deque(maxlen=200)
         self._spending: dict[int, int] = {}
         self.stop: Stop | None = None
         self.on_wire = 0
@@ -98,6 +104,9 @@ class Gate:
         """Let a request leave with the rows at the head of the line, or wait for whatever lets it leave."""
         now = self.now()
         together, ready = self._together(asking, now)
+        if shut := min(self._shut(), LOOK_AGAIN) if self._shut else 0.0:
+            self._last_success = now + shut  # nobody waits for a success then
+            ready = now + shut
         leave = max(ready, self._next_leave(now, len(together))) if together else math.inf
         if now >= self._deadline:
             self._look_at_deadline()
@@ -181,6 +190,7 @@ class Gate:
         self.durations.append(seconds / rows)
         self._requests.append(seconds)
         self._last_success = self.now()
+        self.succeeded_at.append(self._last_success)
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, unless the run stops or its deadline comes."""
@@ -197,10 +207,11 @@ class Gate:
     @property
     def _in_flight(self) -> int:
         """Rows: as few as rate × measured duration needs, from 4, never above ``max_unknown``."""
-        recent, now = sorted(self._requests), self.now()
-        slow = recent[int(len(recent) * 0.8)] if recent else 0.0
+        recent, now = sorted(self.durations[-20:]), self.now()
+        size = self._size(now)
+        slow = size * recent[int(len(recent) * 0.8)] if recent else 0.0
         wanted = math.ceil(self.throttle.state(now).rate * slow * 1.25) + 1
-        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted * self._size(now)))
+        return min(self.max_unknown, max(FIRST_IN_FLIGHT, wanted * size))
 
     def _wake(self) -> None:
         """Something changed: whoever waits looks again."""

@@ -7,13 +7,15 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkstart.claiming import Claimant, LateProblemsError
 from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
 from bulkstart.errors import JournalError, UsageError
-from bulkstart.forecast import Forecast, forecast
+from bulkstart.forecast import Forecast, Ways, forecast
 from bulkstart.gate import Gate
 from bulkstart.guards import notes
 from bulkstart.halts import Halts
@@ -26,6 +28,7 @@ from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
 from bulkstart.model import Outcome
 from bulkstart.options import Options
+from bulkstart.outlook import outlook
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, operating_of
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
 
 
 EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
+
+LONG = 120.0
+"""Seconds from which on it is worth saying what would change a run's time."""
 
 Reader = Callable[[Met], Sheet]
 """How a frame becomes a checked sheet, once the portal is known."""
@@ -122,7 +128,7 @@ class Job(Work):
         plan = plan_sheet(sheet, view, self._options, sandbox=sandbox, blocked=blocked)
         if self._resumed:
             plan = self._resumed.narrowed(plan, sheet, view, time.time(), self._options.limit)
-        cast = self._forecast(len(plan.ready), met.limits)
+        cast = self._forecast(plan, met.limits)
         used = {ready.request.template_id for ready in plan.ready}
         known = [template for template in met.met.templates or () if template.id in used]
         earlier = journal.templates_before(met.met.identity) if journal and met.met.identity and not past else {}
@@ -165,10 +171,18 @@ class Job(Work):
             return Stop(inert(denied.code), inert(denied.message), denied.exit_code)
         return INTERRUPTED if self._interrupted else None
 
-    def _forecast(self, rows: int, limits: Limits, durations: Sequence[float] = ()) -> Forecast:
-        batch = self._batching.planned(durations, limits.safe_rate)
-        mean = sum(durations) / len(durations) if durations else None
-        return forecast(rows, limits, seconds_per_start=mean, in_flight=self._options.max_unknown, batch=batch)
+    def _forecast(self, plan: Plan, limits: Limits) -> Forecast:
+        """How long the run will take, and what another rate would change."""
+        rows, options = len(plan.ready), self._options
+        ways = Ways(in_flight=options.max_unknown, batch=self._batching.planned((), limits.safe_rate))
+        cast = self._beginning(forecast(rows, limits, ways), rows)
+        if cast.binds != "request rate" or cast.wait < LONG:
+            return cast
+        twice = replace(limits, rate=limits.rate * 2, burst=limits.burst and limits.burst * 2)
+        return replace(cast, others=((f"--rate {twice.rate:g}, where the portal allows it", forecast(rows, twice, ways)),))
+
+    def _beginning(self, cast: Forecast, rows: int) -> Forecast:
+        return cast.beginning(datetime.now().astimezone(), self._options.daily, self._options.deadline, rows)
 
     def _questions(self, begun: Begun) -> Iterator[str]:
         """What the person is asked before the first send, one after the other."""
@@ -212,6 +226,7 @@ class Job(Work):
                 deadline=self._now() + (options.deadline or math.inf),
                 operating=operating_of(self._portal, options, self._now()),
                 batching=self._batching,
+                shut=self._shut,
             )
             self._runner = runner = Runner(
                 self._portal.gateway,
@@ -229,7 +244,7 @@ class Job(Work):
                 runner.drain(INTERRUPTED)
             self._front.begin(runner, len(begun.plan.ready))
             try:
-                await self._send(runner, begun.plan, settled, met.limits)
+                await self._send(runner, begun.plan, settled)
             finally:
                 self._front.end()
         for warning in runner.tally.warnings:
@@ -276,7 +291,12 @@ class Job(Work):
             line.renew(headers)
         return headers is not None
 
-    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome], limits: Limits) -> None:
+    def _shut(self) -> float:
+        """Seconds until starts may leave by ``--window``."""
+        daily = self._options.daily
+        return daily.shut(datetime.now().astimezone()) if daily else 0.0
+
+    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome]) -> None:
         """The canary, then the question about it, then the rest."""
         first = plan.ready[: self._options.canary]
         rest = plan.ready[len(first) :]
@@ -285,7 +305,7 @@ class Job(Work):
             if runner.stop is None:
                 shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
                 durations = runner.gate.durations
-                cast = self._forecast(len(rest), limits, durations)
+                cast = self._beginning(outlook(runner.gate, len(rest), runner.gate.now()), len(rest))
                 if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
         else:

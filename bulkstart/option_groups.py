@@ -161,6 +161,9 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a row whose entity runs the same template already is a problem (already-running)",
     )
+    group.add_argument(
+        "--window", metavar="HH:MM-HH:MM", help="start only between these hours of local time, e.g. 20:00-06:00, each day"
+    )
     group.add_argument("--deadline", type=float, metavar="SECONDS", help="stop taking new rows after this long")
     group.add_argument(
         "--timeout",

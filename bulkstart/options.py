@@ -10,6 +10,7 @@ from numbers import Integral, Real
 from typing import Any, TypedDict
 
 from bulkstart.batching import Batching
+from bulkstart.daily import Daily
 from bulkstart.errors import UsageError
 
 
@@ -48,6 +49,7 @@ class StartOptions(TypedDict, total=False):
     allow_changed: bool
     journal: str | os.PathLike[str] | None
     deadline: float | None
+    window: str | None
     timeout: float | None
 
 
@@ -100,6 +102,7 @@ class Options:
     allow_changed: bool = False
     journal: str | os.PathLike[str] | None = None
     deadline: float | None = None
+    window: str | None = None
     timeout: float | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +123,15 @@ class Options:
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
         self._check_batch()
+        _ = self.daily
+
+    @property
+    def daily(self) -> Daily | None:
+        """``window`` as a daily span of local time. Raises ``UsageError``."""
+        try:
+            return None if self.window is None else Daily.read(self.window)
+        except ValueError as error:
+            raise UsageError(f"--window: {error}") from None
 
     def _check_batch(self) -> None:
         rows = self._batch_rows

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Never, TextIO
 
 from bulkstart.model import Outcome
+from bulkstart.outlook import outlook
 from bulkstart.result_columns import Status
 from bulkstart.runner import Runner
 
@@ -23,7 +24,7 @@ class Bar:
     def __init__(self, runner: Runner, rows: int, stream: TextIO) -> None:
         from tqdm import tqdm  # noqa: PLC0415  lazy: import bulkstart loads no tqdm
 
-        self._runner, self._counts = runner, Counter[Status]()
+        self._runner, self._rows, self._counts = runner, rows, Counter[Status]()
         self._bar: tqdm[Never] = tqdm(total=rows, unit="row", file=stream, dynamic_ncols=True, mininterval=0.2, smoothing=0.1)
         self._ended, self._paused = threading.Event(), threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="bulkstart-bar", daemon=True)
@@ -61,6 +62,8 @@ class Bar:
         parts = [f"{state.rate:.1f}/s allowed"]
         if state.held_until > now:
             parts.append(f"held {state.held_until - now:.0f} s")
+        if left := self._rows - self._counts.total():
+            parts.append(f"{outlook(self._runner.gate, left, now).text.removeprefix('about ').partition(' (')[0]} left")
         parts += [f"{count} {status}" for status, count in self._counts.items() if status is not Status.STARTED]
         if self._runner.stop is not None:
             parts.append("stopping")

@@ -34,6 +34,7 @@ class Question:
         by_template = Counter(ready.request.template_id for ready in plan.ready)
         goes_on = f"run {self.past} goes on: " if self.past else ""
         lines = [f"{goes_on}{_rows(len(plan.ready), 'workflow')} would be started on {self.portal}, {self.forecast.text}"]
+        lines += [f"  with {change}: {other.text}" for change, other in self.forecast.others]
         for template, count in by_template.items():
             name = f" {known[template].name!r}" if template in known and known[template].name else ""
             lines.append(f"  template {template}{name}: {count}")

@@ -62,7 +62,7 @@ class Limits:
 class ThrottleState:
     """For the bar and the forecast: rate and burst now, until when everybody is held, requests unanswered, episodes of refusal.
 
-    ``learned``: the rate comes from refusals, no longer from what was stated or assumed.
+    ``learned``: the rate comes from refusals, no longer from what was stated or assumed; ``spare``: requests that may leave at once.
     """
 
     rate: float
@@ -71,6 +71,7 @@ class ThrottleState:
     on_wire: int
     episodes: int
     learned: bool
+    spare: float
 
 
 class Throttle:
@@ -164,7 +165,8 @@ class Throttle:
     def state(self, now: float) -> ThrottleState:
         """What the throttle does at present."""
         pace, bucket = self._pace, self._bucket
-        return ThrottleState(bucket.rate, bucket.burst, max(now, self._held), len(self._on_wire), pace.episodes, pace.learned)
+        held, spare = max(now, self._held), bucket.spare(now)
+        return ThrottleState(bucket.rate, bucket.burst, held, len(self._on_wire), pace.episodes, pace.learned, spare)
 
     @property
     def _freed(self) -> int:
@@ -219,6 +221,11 @@ class _Bucket:
         pressed = self._spilled < 1
         self._tokens, self._spilled = self._tokens - 1, max(0.0, self._spilled - 1)
         return pressed
+
+    def spare(self, now: float) -> float:
+        """Tokens there are now."""
+        self._fill(now)
+        return max(0.0, self._tokens)
 
     def change(self, rate: float, burst: float, now: float) -> None:
         self._fill(now)

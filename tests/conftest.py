@@ -89,13 +89,15 @@ def until(holds: Callable[[], Any], seconds: float = 15.0, what: str = "it") -> 
 
 
 def starts(ledger: Iterable[Json], kind: str) -> list[Json]:
-    """The lines of one kind that are about starts; of a batch that arrived, a line for each of its starts."""
+    """The lines of one kind that are about starts; of a batch that arrived or was answered, a line for each of its starts."""
     found = []
     for line in ledger:
         if line["kind"] == kind and line["on"] == "start":
             found.append(line)
         elif line["kind"] == kind == "arrival" and line["on"] == "batch":
             found += [{**line, **one} for one in line.get("starts") or ()]
+        elif line["kind"] == kind == "answer" and line["on"] == "batch":
+            found += [{**line, "workflowId": None, "code": None, **one} for one in line.get("results") or ()]
     return found
 
 

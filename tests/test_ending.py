@@ -11,7 +11,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, ending, finished
-from bulkstart.forecast import forecast
+from bulkstart.forecast import Ways, forecast
 from bulkstart.gateways.vibecode import Vibecode
 from bulkstart.journal_view import EMPTY
 from bulkstart.model import Outcome, Template
@@ -42,7 +42,7 @@ def sheet(words, ids=None):
 def begun(frame, options=OPTIONS, *, sandbox=False):
     checked = check_sheet(frame, options, MET, loopback=False)
     plan = plan_sheet(checked, EMPTY, options, sandbox=sandbox)
-    cast = forecast(len(plan.ready), Limits(5.0), seconds_per_start=None, in_flight=10)
+    cast = forecast(len(plan.ready), Limits(5.0), Ways(in_flight=10))
     return Begun(checked, plan, problems_of(checked, plan, options), MET, cast)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkstart.forecast import about, forecast
+from bulkstart.daily import Daily
+from bulkstart.forecast import Ways, about, forecast
 from bulkstart.throttle import Limits, Throttle
 from tests.portal_limits import Both, LeakyBucket, Road, SlidingWindow, drive
 
@@ -36,7 +40,7 @@ def test_the_forecast_is_within_a_tenth_of_the_simulated_run(name):
     limits, portal, rows, workers, service = RUNS[name]
     done = drive(Throttle(limits, 0.0), portal(), rows, Road(latency=(0.005, 0.055), service=service, workers=workers))
     each = 0.06 + sum(service) / 2
-    cast = forecast(rows, limits, seconds_per_start=each, in_flight=workers)
+    cast = forecast(rows, limits, Ways(seconds_per_start=each, in_flight=workers))
     assert cast.seconds - each == pytest.approx(done.left[-1] - done.left[0], rel=0.10)
 
 
@@ -51,17 +55,17 @@ def test_the_forecast_is_within_a_tenth_of_the_simulated_run(name):
     ],
 )
 def test_what_binds_is_named(limits, each, binds):
-    cast = forecast(10_000, limits, seconds_per_start=each)
+    cast = forecast(10_000, limits, Ways(seconds_per_start=each))
     assert cast.binds == binds
     assert cast.why in cast.text
 
 
 def test_a_hold_comes_on_top():
-    assert forecast(100, Limits(10, 10), held=30.0).seconds == forecast(100, Limits(10, 10)).seconds + 30
+    assert forecast(100, Limits(10, 10), Ways(held=30.0)).seconds == forecast(100, Limits(10, 10)).seconds + 30
 
 
 def test_nothing_to_do_takes_no_time():
-    assert forecast(0, Limits(10), held=30.0).to_json() == {
+    assert forecast(0, Limits(10), Ways(held=30.0)).to_json() == {
         "requests": 0,
         "seconds": 0.0,
         "binds": "request rate",
@@ -71,7 +75,7 @@ def test_nothing_to_do_takes_no_time():
 
 def test_nobody_in_flight_is_refused():
     with pytest.raises(ValueError, match="in flight"):
-        forecast(1, Limits(10), in_flight=0)
+        forecast(1, Limits(10), Ways(in_flight=0))
 
 
 @given(
@@ -84,7 +88,7 @@ def test_nobody_in_flight_is_refused():
 def test_more_rows_slower_answers_and_fewer_in_flight_never_take_less_time(rows, rate, burst, window, each):
     def seconds(count: int, answer: float, in_flight: int) -> float:
         limits = Limits(rate, burst, window=window)
-        return forecast(count, limits, seconds_per_start=answer, in_flight=in_flight).seconds
+        return forecast(count, limits, Ways(seconds_per_start=answer, in_flight=in_flight)).seconds
 
     assert seconds(rows + 100, each, 10) >= seconds(rows, each, 10) - 1e-6
     assert seconds(rows, each + 1, 10) >= seconds(rows, each, 10) - 1e-6
@@ -93,7 +97,7 @@ def test_more_rows_slower_answers_and_fewer_in_flight_never_take_less_time(rows,
 
 @pytest.mark.parametrize("rows", [19_999, 20_001, 20_250, 33_333, 1_000_000])
 def test_so_it_is_for_any_number_of_rows(rows):
-    cast = forecast(rows, Limits(10, 10, window=PLATFORM), seconds_per_start=0.1)
+    cast = forecast(rows, Limits(10, 10, window=PLATFORM), Ways(seconds_per_start=0.1))
     windows, rest = divmod(rows - 1, 300)
     assert cast.seconds == pytest.approx(windows * 60.1 + rest / 9.9, rel=0.01)
 
@@ -126,3 +130,83 @@ def test_what_is_said_is_never_off_by_more_than_a_quarter(seconds):
     words = about(seconds).removeprefix("about ").split()
     said = sum(float(number) * units[unit.rstrip("s")] for number, unit in zip(words[::2], words[1::2], strict=True))
     assert said == pytest.approx(seconds, rel=0.25)
+
+
+# ------------------------------------------------------------------------------------ what else holds a run back
+
+
+def test_operating_time_binds_where_starts_are_long_and_comes_in_rounds():
+    """300 starts of a second, of which 48 s fit into a minute: 299 // 48 = 6 rounds of a minute."""
+    cast = forecast(300, Limits(2, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0)))
+    assert cast.binds == "operating time"
+    assert cast.seconds == pytest.approx(6 * 61, rel=0.05)
+    assert "operating time of 48 seconds in 60 seconds" in cast.text
+    assert forecast(300, Limits(2, 50), Ways(seconds_per_start=0.02, operating=(48.0, 60.0))).binds == "request rate"
+
+
+def test_operating_time_that_is_used_already_leaves_more_for_the_next_round():
+    def cast(rows, used):
+        return forecast(rows, Limits(50, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0), used=used)).seconds
+
+    assert 61 < cast(50, 0) < 64, "two of them behind the first window"
+    assert 65 < cast(50, 40) < 70, "42 of them, ten at a time"
+    assert cast(10, 48) > 60
+
+
+def test_rows_of_one_entity_wait_for_each_other():
+    """Ten rows on one entity, two at a time, each for a minute: five rounds, of which the last is not waited for."""
+    waits = Ways(seconds_per_start=0.1, lane=10, per_document=2, life=60.0)
+    cast = forecast(20, Limits(10, 10), waits)
+    assert cast.binds == "per-document waits"
+    assert cast.seconds == pytest.approx(4 * 65, rel=0.05)
+    assert "10 rows on one entity, 2 at a time" in cast.text
+    for free in (
+        Ways(lane=10, per_document=0, life=60.0),
+        Ways(lane=10, per_document=2),
+        Ways(lane=2, per_document=2, life=60.0),
+    ):
+        assert forecast(20, Limits(10, 10), free).seconds < 5
+
+
+def test_rows_that_share_requests_leave_faster_and_say_so():
+    alone, shared = (forecast(400, Limits(2, 50), Ways(seconds_per_start=0.02, batch=batch)) for batch in (1, 10))
+    assert (alone.requests, shared.requests) == (400, 40)
+    assert shared.seconds < alone.seconds / 6
+    assert "10 rows in each" in forecast(4000, Limits(2, 50), Ways(seconds_per_start=0.02, batch=10)).text
+
+
+def test_a_burst_that_is_spent_is_counted_no_more():
+    assert forecast(40, Limits(2, 50)).seconds < 1
+    assert forecast(40, Limits(2, 50), Ways(spare=0.0)).seconds == pytest.approx(39 / 1.98, rel=0.01)
+
+
+NOON = datetime(2026, 11, 22, 12, 0, 0).astimezone()
+
+
+def test_when_it_ends_is_said_from_two_minutes_on():
+    cast = forecast(1000, Limits(10, 10)).beginning(NOON)
+    assert cast.ends == NOON + timedelta(seconds=cast.seconds)
+    assert ", until 12:01" not in forecast(600, Limits(10, 10)).beginning(NOON).text
+    assert "about 5 minutes, until 12:05 (" in forecast(3000, Limits(10, 10)).beginning(NOON).text
+    assert "until 2026-11-23" in forecast(500_000, Limits(10, 10)).beginning(NOON).text
+
+
+def test_a_window_is_waited_for_and_a_deadline_leaves_rows():
+    cast = forecast(3000, Limits(10, 10))
+    night = cast.beginning(NOON, Daily.read("20:00-06:00"))
+    assert night.ends == NOON.replace(hour=20) + timedelta(seconds=cast.seconds)
+    assert night.wait == pytest.approx(8 * 3600 + cast.seconds)
+    late = cast.beginning(NOON, None, cast.seconds / 4, rows=3000)
+    assert late.ends == NOON + timedelta(seconds=cast.seconds / 4)
+    assert late.left == pytest.approx(2250, abs=2)
+    assert "the deadline comes first and leaves about 2,250 rows" in late.text
+    assert cast.beginning(NOON, None, cast.seconds + 1, rows=3000).left == 0
+
+
+def test_its_json_names_the_end_and_what_would_change_it():
+    cast = forecast(3000, Limits(10, 10))
+    told = replace(cast, others=(("--rate 20", forecast(3000, Limits(20, 20))),)).beginning(NOON, None, 100, rows=3000).to_json()
+    assert told["ends"] == (NOON + timedelta(seconds=100)).isoformat(timespec="seconds")
+    assert told["left"] > 0
+    assert told["others"][0]["change"] == "--rate 20"
+    assert told["others"][0]["seconds"] < told["seconds"]

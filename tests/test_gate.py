@@ -332,6 +332,43 @@ def test_without_a_budget_nothing_is_counted():
     within(work)
 
 
+# ------------------------------------------------------------------------------------------------------ daily windows
+
+
+def test_nothing_leaves_while_the_window_is_shut_and_the_waiting_is_nobodys_failure():
+    """An hour of it is longer than a run may go without a success."""
+
+    async def work(gate):
+        gate.begin()
+        await gate.slot()
+        assert 3600 <= now() <= 3601
+        assert gate.stop is None
+        gate.succeeded(0.1)
+
+    within(work, shut=lambda: max(0.0, 3600 - now()))
+
+
+def test_a_window_that_shuts_holds_what_has_not_left():
+    async def work(gate):
+        moments = []
+        for _ in range(30):
+            await gate.slot()
+            moments.append(now())
+            gate.back()
+        assert all(moment < 5 or moment >= 100 for moment in moments)
+        assert max(moments) >= 100
+
+    within(work, limits=Limits(rate=2.0, burst=1.0), shut=lambda: 0.0 if not 5 <= now() < 100 else 100 - now())
+
+
+def test_a_deadline_holds_while_the_window_is_shut():
+    async def work(gate):
+        assert await gate.slot() is None
+        assert ended(gate) == ("DEADLINE", 6, pytest.approx(10, abs=0.1))
+
+    within(work, deadline=10.0, shut=lambda: 3600.0)
+
+
 # ------------------------------------------------------------------------------------------------------------ batches
 
 FIVES = Batching(5, 10, auto=False)
@@ -411,6 +448,20 @@ def test_never_more_than_max_unknown_rows_are_out_however_they_share_requests(mo
         assert gate.on_wire == 0
 
     batched(work, batching=Batching(5, most, auto=False), max_unknown=most)
+
+
+def test_as_many_batches_are_on_the_wire_as_their_own_time_needs_from_the_first_one_on():
+    """Starts of 250 ms, measured one by one: a batch of fifty takes 12.5 s, in which 25 requests may leave."""
+
+    async def work(gate):
+        gate.succeeded(0.25)
+        waiting = [asyncio.ensure_future(gate.slot(alone=False)) for _ in range(500)]
+        await asyncio.sleep(0.1)
+        assert sum(one.done() for one in waiting) == 500
+        for one in waiting:
+            one.cancel()
+
+    within(work, batching=Batching(50, 500, auto=False), max_unknown=500, limits=Limits(rate=2.0, burst=50.0))
 
 
 def test_requests_not_rows_are_what_the_portals_rate_counts():

@@ -2,6 +2,7 @@
 
     python -m tests.benchmarks.chaos [--schedules 1000] [--kills 100] [--seed 20261122] [--workers 1] [--out tests/benchmarks/chaos.md]
     python -m tests.benchmarks.chaos --only 17          # one schedule again, with its scenario and what every act told
+    python -m tests.benchmarks.chaos --only native:17   # the same by the native dialect, with batches and their faults
     python -m tests.benchmarks.chaos --only kill:3
 
 A schedule is 40 rows, a random scenario and a random series of acts on one journal: start (also of the fed-back results), dry run,
@@ -42,7 +43,7 @@ from pathlib import Path
 from bulkstart.simulator import Sandbox
 from bulkstart.version import VERSION
 from tests.benchmarks.chaos_acts import Killed, Story
-from tests.benchmarks.chaos_draw import LATER, draw, draw_kills
+from tests.benchmarks.chaos_draw import LATER, draw, draw_kills, draw_native
 from tests.benchmarks.chaos_truth import Json, Truth, Verdict
 from tests.conftest import starts
 
@@ -81,9 +82,10 @@ class Outcome:
 
 
 def play(name: str, seed: int = SEED, *, loud: bool = False) -> Outcome:
-    """Play one schedule (``17``) or one kill case (``kill:3``), and judge it."""
-    kind, drawn = (Killed, draw_kills) if name.startswith("kill:") else (Story, draw)
-    schedule, began = drawn(int(name.removeprefix("kill:")), seed), time.monotonic()
+    """Play one schedule (``17``), the same natively (``native:17``) or one kill case (``kill:3``), and judge it."""
+    what, _, number = name.rpartition(":")
+    kind, drawn = {"": (Story, draw), "native": (Story, draw_native), "kill": (Killed, draw_kills)}[what]
+    schedule, began = drawn(int(number), seed), time.monotonic()
     if loud:
         print(
             json.dumps(schedule.scenario, indent=1), json.dumps(schedule.options), *schedule.rows[:60], *schedule.acts, sep="\n"

@@ -35,12 +35,18 @@ FORKING.set_forkserver_preload(["tests.conftest", "bulkstart.run", "bulkstart.tr
 OF_A_RUN = ("resume", "release", "reconcile")
 
 
+Address = str | tuple[str, str, str | None]
+"""A webhook, or a gateway's address, key and session."""
+STARTING = (b"/workflows/start", b"bizproc.workflow.start", b"/batch")
+"""By what a line of the ledger is about starts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One call of the product, as it is sent to a process that may be killed."""
 
     do: str
-    address: tuple[str, str, str | None]
+    address: Address
     journal: str
     frame: pd.DataFrame | None
     options: Mapping[str, Any]
@@ -53,6 +59,8 @@ class Task:
 
     @property
     def portal(self) -> bulkstart.Portal:
+        if isinstance(self.address, str):
+            return bulkstart.Portal.native(webhook_url=self.address)
         url, key, session = self.address
         return bulkstart.Portal.vibecode(api_key=key, session_token=session, base_url=url)
 
@@ -84,7 +92,9 @@ class Story:
         self.faults: list[str] = []
         self.kills = 0
         self.journal = str(folder / "journal.sqlite")
-        self.address = (server.url, server.api_key, server.session_token)
+        self.address: Address = (server.url, server.api_key, server.session_token)
+        if schedule.native:
+            self.address = server.webhook_url or ""
         self._sheet, self._later = schedule.rows[:-LATER], schedule.rows[-LATER:]
         self._results: pd.DataFrame | None = None
         self._chance = random.Random(schedule.number)
@@ -204,7 +214,7 @@ class Story:
     def _count(self) -> int:
         """How many start requests arrived so far."""
         lines = self._book.read().splitlines()
-        self._arrived += sum(b'"arrival"' in line and b"/workflows/start" in line for line in lines)
+        self._arrived += sum(b'"arrival"' in line and any(path in line for path in STARTING) for line in lines)
         return self._arrived
 
     def _until(self, act: Json, before: int, ended: Callable[[], bool]) -> None:

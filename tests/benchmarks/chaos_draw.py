@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ PROVING = """MISSING_PARAMS VALIDATION_ERROR ENTITY_NOT_FOUND BITRIX_ERROR ERROR
     SCOPE_DENIED TOKEN_EXPIRED BITRIX_ACCESS_DENIED ACCESS_DENIED ROUTE_NOT_FOUND OVERLOAD_LIMIT ERROR_LOOP_DETECTED redirect_302
     BODY_TOO_LARGE""".split()
 """Answers that prove that nothing was started: a portal that says them does not lie."""
+OF_A_REQUEST = ("redirect_302", "BODY_TOO_LARGE")
 OPEN = """hang close reset_after_reading html_502 html_503 html_504 html_403 html_200 json_500 empty_200 empty_201 garbage bad_gzip
     INTERNAL_ERROR BITRIX_UNAVAILABLE QUEUE_TIMEOUT ERROR_CORE INTERNAL_SERVER_ERROR ERROR_UNEXPECTED_ANSWER truncated_json
     close_mid_body close_after_headers wrong_charset""".split()
@@ -56,6 +58,16 @@ SWITCHES: dict[str, list[Any]] = {
     "modified_moves": [True],
 }
 """What the documents leave open: each switch now and then on another value than its first."""
+NATIVE_SWITCHES: dict[str, list[Any]] = {
+    "statuses": ["newer", "older", "all_200"],
+    "operating_in_time": ["omitted", "not_in_batches"],
+    "batch_cut": ["goes_on"],
+    "numeric_keys": ["object"],
+    "cut_answer": ["html_502", "reset"],
+    "unreadable_entity": ["Wrong DOCUMENT_ID!"],
+    "template_document_type": ["triple"],
+    "iso_started": [False],
+}
 PAIRS = """start+start start+resume resume+resume resume+reconcile release+start release+resume release+release reconcile+reconcile
     start+reconcile""".split()
 
@@ -70,6 +82,7 @@ class Schedule:
     options: Json
     acts: list[Json]
     suffix: str = ".csv"
+    native: bool = False
 
     @property
     def garbled(self) -> frozenset[int]:
@@ -95,6 +108,38 @@ def draw(number: int, seed: int) -> Schedule:
         options |= {"halt_doubts": chance.choice([0, 6]), "halt_same": chance.choice([0, 8]), "halt_percent": 0}
     acts = [{"do": "start", **_end(chance)}, *(_act(chance) for _ in range(chance.randint(1, 4)))]
     return Schedule(number, _scenario(chance, rows), rows, options, acts, ".csv" if chance.random() < 0.6 else "")
+
+
+def draw_native(number: int, seed: int) -> Schedule:
+    """The same schedule by the native dialect: rows share requests now and then, and batches have faults of their own."""
+    schedule, chance = draw(number, seed), random.Random(f"native:{seed}:{number}")
+    scenario = {name: value for name, value in schedule.scenario.items() if name not in ("keys", "error_loop")}
+    scenario["native"] = {
+        "webhooks": [{"user": 1, "code": "chaoscode0123456789"}],
+        "switches": {name: chance.choice(values) for name, values in NATIVE_SWITCHES.items() if chance.random() < 0.15},
+        "request_seconds": chance.choice([60, 60, 0.3]),
+    }
+    limits = {name: value for name, value in scenario["limits"].items() if name not in ("portal", "queue")}
+    scenario["limits"] = limits | ({"native": {"rate": 200, "burst": 20}} if chance.random() < 0.15 else {})
+    for _ in range(chance.choice([0, 0, 1, 2])):
+        rule: Json = {
+            "on": "batch",
+            "nth": chance.randint(1, 6),
+            "answer": chance.choice([*OPEN, "hang", "reset_before_reading"]),
+        }
+        if rule["answer"] != "reset_before_reading" and chance.random() < 0.7:
+            rule["commands"] = chance.randint(0, 6)
+        scenario["faults"] = [rule, *scenario["faults"]]
+    for rule in scenario["faults"]:
+        if rule["answer"] in OF_A_REQUEST:  # said of one start they would be said of its whole batch, which had started others
+            rule["answer"] = "ERROR_ARGUMENT"
+    if chance.random() < 0.3:
+        scenario["faults"] = [*scenario["faults"], {"probability": 0.05, "committed": chance.random() < 0.5, "answer": "absent"}]
+    options = schedule.options | {"batch": "off"}
+    if (most := options["max_unknown"]) > 1 and chance.random() < 0.75:
+        options["batch"] = chance.choice(["auto", most, most, max(2, most // 3)])
+        options["rate"] = 500 if options["batch"] != "auto" else 20
+    return dataclasses.replace(schedule, scenario=scenario, options=options, native=True)
 
 
 def _rows(chance: random.Random) -> list[Json]:

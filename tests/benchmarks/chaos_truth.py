@@ -113,7 +113,7 @@ class Truth:
             self._commits[self._key(line)].append(line)
         self._sent_twice = {line["n"] for line in starts(ledger, "commit") if line["cause"] == "gateway_retry"}
         self._twins: set[str] = set()
-        for line in self._arrivals.values():
+        for line in starts(ledger, "arrival"):
             if line.get("templateId"):  # else it was reset before its body was read
                 self._came[self._key(line)].append(line)
         self._rows: list[dict[str, list[Mapping[Any, Any]]]] = [defaultdict(list) for _ in tables]
@@ -139,7 +139,9 @@ class Truth:
         found = {}
         for line in answers:
             act, came = self.acts[self._index(line)], self._arrivals[line["n"]]
-            whole = line["done"] == "sent" and line["status"] == 201 and line.get("workflowId") and line["rule"] not in garbled
+            whole = (
+                line["done"] == "sent" and line["status"] in (200, 201) and line.get("workflowId") and line["rule"] not in garbled
+            )
             if whole and line["mono"] - came["mono"] <= act.timeout * ARRIVED and line["time"] + WROTE <= act.lived:
                 found[line["workflowId"]] = line
         return found
@@ -237,8 +239,9 @@ class Truth:
         """An id that was received is told from then on; one that was told stays told."""
         known: dict[Key, str] = {}
         for workflow, line in self._received.items():
-            known[self._key(line)] = workflow
-            yield from self._untold(self._key(line), self._index(line), workflow, "received")
+            key = self._key(self._ids[workflow])
+            known[key] = workflow
+            yield from self._untold(key, self._index(line), workflow, "received")
         for one in self.tables:
             for row in one.rows:
                 key, workflow = (one.campaign, meaning(row)), text(row["workflowId"])

@@ -16,7 +16,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # so that it can be run as a file
 
-from bulkstart.forecast import forecast
+from bulkstart.forecast import Ways, forecast
 from bulkstart.throttle import Limits, Throttle
 from tests.portal_limits import (
     Both,
@@ -130,7 +130,7 @@ def forecast_line(case: Case) -> str:
     wire = (0.005, 0.055)
     done = measured(case, wire)[0]
     workers = case.road.get("workers", 10)
-    cast = forecast(case.rows, case.limits, seconds_per_start=0.06, in_flight=workers)
+    cast = forecast(case.rows, case.limits, Ways(seconds_per_start=0.06, in_flight=workers))
     took = done.left[-1] - done.left[0]
     return f"| {case.name} | {took:.1f} | {cast.seconds:.1f} | {100 * (cast.seconds / took - 1):+.1f} | {cast.text} |"
 

@@ -1,6 +1,6 @@
 """Run one published Bitrix24 client, as it is, against a portal: ``python peers.py CLIENT DEED``, a JSON task on standard input.
 
-Clients: fast_bitrix24, b24pysdk, b24api. Deeds: start, batch, running, templates. Prints what the program that calls the client would
+Clients: fast_bitrix24, b24pysdk, b24api. Deeds: start, batch, singles (fast_bitrix24), running, templates. Prints what the program that calls the client would
 hold in its hands: ``{"result": …}``, or ``{"failed": the exception's name, "said": its text}``.
 Needs these packages and trustme, nothing of bulkstart: it is run by whatever interpreter has them.
 """
@@ -38,6 +38,8 @@ def fast(task, deed):
         return client.call(START, fields(task["rows"][0]))
     if deed == "batch":
         return client.call(START, [fields(row) for row in task["rows"]])
+    if deed == "singles":
+        return [client.call(START, fields(row)) for row in task["rows"]]
     return client.get_all(LIST if deed == "running" else TEMPLATES, {"select": SELECT if deed == "running" else ["ID", "NAME"]})
 
 

@@ -1,0 +1,38 @@
+"""A run under way: what its gate has learned of the portal, as a forecast of what is left. Pure but for the gate that it reads."""
+
+from __future__ import annotations
+
+from bulkstart.forecast import Forecast, Ways, forecast
+from bulkstart.gate import Gate
+from bulkstart.throttle import PACED_MARGIN, Limits
+
+ENOUGH = 20
+"""Starts behind which a rate that was learned from refusals is told by what got through."""
+
+
+def outlook(gate: Gate, rows: int, now: float) -> Forecast:
+    """Forecast ``rows`` that are left of the gate's run; ``now`` by the loop's clock."""
+    state = gate.throttle.state(now)
+    durations = gate.durations[-100:]
+    operating = gate.operating.state(now) if gate.operating else None
+    ways = Ways(
+        seconds_per_start=sum(durations) / len(durations) if durations else None,
+        in_flight=gate.max_unknown,
+        held=max(0.0, max(state.held_until, operating.held_until if operating else 0.0) - now),
+        batch=min(gate.max_unknown, gate.batching.planned(gate.durations, state.rate)),
+        spare=state.spare,
+        operating=(operating.limit, operating.window) if operating and operating.limit else None,
+        used=operating.used if operating else 0.0,
+    )
+    return forecast(rows, _limits(gate, now), ways)
+
+
+def _limits(gate: Gate, now: float) -> Limits:
+    """The limits as they are now: a rate that refusals taught swings, so what got through lately tells it better."""
+    limits, state, lately = gate.throttle.limits, gate.throttle.state(now), gate.succeeded_at
+    rate = state.rate
+    if state.learned and len(lately) >= ENOUGH and lately[-1] > lately[0]:
+        rate = (len(lately) - 1) / (lately[-1] - lately[0])
+    if not state.learned and limits.stated:
+        return limits
+    return Limits(rate / PACED_MARGIN, None, stated=limits.stated, window=limits.window)

@@ -1,0 +1,87 @@
+"""What a run under way has learned is what is forecast of the rest of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulkstart.batching import Batching
+from bulkstart.gate import Gate
+from bulkstart.operating import Operating
+from bulkstart.outlook import outlook
+from bulkstart.throttle import Limits, Throttle
+from tests.virtual import run
+
+STATED, ASSUMED = Limits(10.0, 10.0), Limits(5.0, 5.0, stated=False)
+
+
+def seen(work, limits=STATED, **more):
+    """Run ``work(gate)`` in virtual time, and return the outlook on a thousand rows behind it."""
+
+    async def go():
+        gate = Gate(Throttle(limits, Gate.now()), **more)
+        gate.begin()
+        await work(gate)
+        return outlook(gate, 1000, gate.now())
+
+    return run(go())
+
+
+async def starting(gate, count, *, every=0.0, throttled=()):
+    """So many starts, one after the other, each of 0.1 s; those of ``throttled`` are refused for the rate."""
+    for number in range(count):
+        seat = await gate.slot()
+        await gate.sleep(every)
+        gate.throttle.answered(seat.ticket, gate.now(), throttled=number in throttled)
+        if number not in throttled:
+            gate.succeeded(0.1)
+        gate.back()
+
+
+def test_a_stated_limit_is_what_binds_and_a_burst_that_is_spent_is_not_counted():
+    fresh = seen(lambda gate: starting(gate, 1))
+    spent = seen(lambda gate: starting(gate, 60))
+    assert fresh.binds == spent.binds == "request rate"
+    assert spent.seconds - fresh.seconds == pytest.approx(0.9, abs=0.3)
+
+
+def test_a_rate_that_refusals_taught_is_told_by_what_got_through():
+    took = {}
+
+    async def work(gate):
+        await starting(gate, 150, every=0.5, throttled={5, 6, 7, 40, 80})
+        took["each"] = gate.now() / 145
+
+    assert seen(work, ASSUMED).seconds == pytest.approx(1000 * took["each"], rel=0.1)
+    assert took["each"] > 0.5
+
+
+def test_measured_starts_and_operating_time_count():
+    async def work(gate):
+        for _ in range(20):
+            seat = await gate.slot()
+            await gate.sleep(1.0)
+            gate.throttle.answered(seat.ticket, gate.now())
+            gate.spent(seat.ticket, 1.0)
+            gate.succeeded(1.0)
+            gate.back()
+
+    cast = seen(work, operating=Operating(0.0, threshold=60.0))
+    assert cast.binds == "operating time"
+    assert cast.seconds == pytest.approx(1000 / 54 * 600, rel=0.1)
+
+
+def test_rows_that_share_requests_count():
+    alone, shared = (
+        seen(lambda gate: starting(gate, 60), Limits(2.0, 50.0), batching=batching)
+        for batching in (None, Batching(10, 10, auto=False))
+    )
+    assert (alone.requests, shared.requests) == (1000, 100)
+    assert shared.seconds < alone.seconds / 4
+
+
+def test_a_hold_comes_on_top():
+    async def held(gate):
+        await starting(gate, 1)
+        gate.throttle.hold(gate.now() + 300)
+
+    assert seen(held).seconds - seen(lambda gate: starting(gate, 1)).seconds == pytest.approx(300, abs=1)
