@@ -25,7 +25,7 @@ from bulkstart.history import take_up
 from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
-from bulkstart.meeting import asking, entrance, journal_of, line_to, nobody
+from bulkstart.meeting import asking, entrance, journal_of, line_to, nobody, with_file
 from bulkstart.model import Problem, Template
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
@@ -148,8 +148,9 @@ def checked(
     if portal is not None:
         finished = conduct(Job(frame, portal, dry, front))
         return tuple(finished.problems), finished
-    sheet = check_sheet(frame, dry, Met(None), loopback=True, dialect=dialect or "vibecode")
-    for note in sheet.checked.notes:
+    met = with_file(Met(None), dry)
+    sheet = check_sheet(frame, dry, met, loopback=True, dialect=dialect or "vibecode")
+    for note in (*met.notes, *sheet.checked.notes):
         (front or Silent()).say(note)
     return problems_of(sheet, plan_sheet(sheet, EMPTY, dry, sandbox=False), dry), None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bulkstart.errors import UsageError
-from bulkstart.option_groups import common_options, doctor_options, past_options, sheet_options, start_options
+from bulkstart.option_groups import common_options, doctor_options, new_options, past_options, sheet_options, start_options
 from bulkstart.options import Options
 from bulkstart.version import VERSION
 
@@ -17,6 +17,7 @@ COMMANDS = {
     "start": "start one workflow for each row of a sheet (the same as giving the sheet alone)",
     "check": "read and check a sheet only; sends no start",
     "templates": "list the portal's workflow templates",
+    "new": "make a blank sheet for a template: a column for each parameter, drop-downs, a legend",
     "doctor": "look at key, scope, plan, administrator, clock and template before a run; starts nothing",
     "runs": "list past runs of the journal",
     "resume": "go on with a run that stopped: only rows that certainly did not start and were never refused",
@@ -25,7 +26,7 @@ COMMANDS = {
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
 _PROG = "bulkstart"
-LATER = ("new", "report")
+LATER = ("report",)
 """Commands that later versions will have: named, so that nobody looks for a file of that name."""
 _EXIT_CODES = """exit codes:
   0    every row started, had started before, or is planned
@@ -66,6 +67,8 @@ def parser_of(command: str) -> argparse.ArgumentParser:
             start_options(parser)
     if command in ("resume", "reconcile", "undo"):
         past_options(parser, command)
+    if command == "new":
+        new_options(parser)
     if command == "doctor":
         doctor_options(parser)
     if command == "sandbox":

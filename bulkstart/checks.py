@@ -6,11 +6,12 @@ equal cells once, so that a hundred thousand good rows take well under a second.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bulkstart.cells import CellError, is_blank
+from bulkstart.cells import CellError, is_blank, plain, shown
 from bulkstart.columns import ColumnMap, Fed, match
 from bulkstart.entities import CheckOptions, Said, explain_rows, fitting, read_entities, read_templates, said_of, types_known
 from bulkstart.findings import Findings, read_cells
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["CheckOptions", "Checked", "check_frame"]
 
 _TITLES = {"название сделки": "deal", "deal name": "deal", "название лида": "lead", "lead name": "lead"}
+_DATES = ("date", "datetime")
 _ON_CREATE, _ON_CHANGE = 1, 2  # the bits of AUTO_EXECUTE (bitrix24-api 1.4)
 
 
@@ -53,6 +55,7 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
     """
     columns = columns_of(frame)
     findings = Findings(frame.index.tolist())
+    findings.sheet += options.problems
     said = said_of(frame, columns, options, templates)
     known = said.known
     template_ids = read_templates(said, len(frame), findings)
@@ -64,6 +67,7 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
         values=options.values,
         entity_types=types_known(said, template_ids),
         fits=fitting(frame, options),
+        remembered=options.remembered,
     )
     findings.sheet += column_map.problems
     ids, types = read_entities(frame, said, column_map, template_ids, findings)
@@ -77,7 +81,7 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
         rows=read_rows(frame, column_map),
         requests=[StartRequest(*row) if position not in bad else None for position, row in enumerate(fields)],
         problems=list(findings.problems()),
-        notes=[*column_map.notes, *_notes(used, known, templates, set(types), columns)],
+        notes=[*options.notes, *column_map.notes, *findings.notes, *_notes(used, known, templates, set(types), columns)],
         templates=tuple(known[number] for number in used if number in known),
     )
 
@@ -161,12 +165,32 @@ def _columns(
             continue
         read[fed.name] = read_cells(values, partial(_json, parameter, formats))
         findings.add_errors(read[fed.name], fed.column, positions)
+        _show_date(fed, parameter, values, read[fed.name], positions, findings)
         if parameter and _needed(parameter) and BLANK in read[fed.name]:
             for position, value in zip(positions, read[fed.name], strict=True):
                 if value is BLANK:
                     why = f"the parameter {parameter.name} is required by template {template.id}; fill it in"
                     findings.add(position, fed.column, "missing-cell", why)
     return read
+
+
+def _show_date(
+    fed: Fed,
+    parameter: Parameter | None,
+    values: Sequence[object],
+    read: Sequence[Json],
+    positions: Sequence[int],
+    findings: Findings,
+) -> None:
+    """Note how the first date of a column leaves: which format the portal reads, nobody can tell from outside (bitrix24-api 1.5)."""
+    dated = parameter is not None and parameter.type in _DATES
+    for value, sent, position in zip(values, read, positions, strict=True) if dated or parameter is None else ():
+        if type(sent) is not CellError and sent is not BLANK and (dated or isinstance(plain(value), dt.date)):
+            findings.notes.append(
+                f"{fed.name}, row {findings.label(position)}: {shown(value)} is sent as {sent!r}; look in the portal whether it"
+                " arrives so, else say --date-output, --datetime-output or --time-zone"
+            )
+            return
 
 
 def _json(parameter: Parameter | None, formats: Formats, value: object) -> Json:

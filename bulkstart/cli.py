@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import gc
 import io
 import json
@@ -20,6 +19,7 @@ from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
 from bulkstart.cli_run import portal_of, read
 from bulkstart.console import Console, plain
 from bulkstart.errors import BulkstartError, CredentialsError, UsageError
+from bulkstart.options import Options
 from bulkstart.secret import redact
 from bulkstart.telling import entries, print_json, print_object, show_problems
 
@@ -111,11 +111,12 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _templates(arguments: argparse.Namespace) -> int:
     from bulkstart import api  # noqa: PLC0415  lazy: httpx
+    from bulkstart.template_file import to_json  # noqa: PLC0415  beside its use
 
     with portal_of(arguments) as portal:
         found = api.template_list(portal, arguments.journal)
     if arguments.json:
-        print_object({"exitCode": 0, "templates": [dataclasses.asdict(template) for template in found]})
+        print_object({"exitCode": 0, **to_json(found)})
         return 0
     for template in found:
         print(plain(f"{template.id:>8}  {template.entity_type or '?':<8} {template.name}"))
@@ -125,6 +126,39 @@ def _templates(arguments: argparse.Namespace) -> int:
             print(plain(f"          {p.name} ({p.label or p.name}; {marks}{choices})"))
         if template.parameters is None:
             print("          (the portal gives no parameter definitions)")
+    return 0
+
+
+def _new(arguments: argparse.Namespace) -> int:
+    from bulkstart import blank  # noqa: PLC0415  lazy: httpx, openpyxl
+
+    options = Options(template_file=arguments.template_file, journal=arguments.journal, dry_run=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            portal = stack.enter_context(portal_of(arguments))
+        except CredentialsError:
+            if options.template_file is None:
+                raise
+            portal = None
+        made = blank.make(arguments.template, arguments.output, portal, options, dialect=arguments.dialect)
+    if arguments.json:
+        print_object(
+            {
+                "exitCode": 0,
+                "template": made.template,
+                "results": str(made.path),
+                "columns": list(made.columns),
+                "notes": list(made.notes),
+            }
+        )
+        return 0
+    for note in () if arguments.quiet else made.notes:
+        print(plain(note), file=sys.stderr)
+    print(
+        plain(
+            f"{made.path}: {len(made.columns)} columns for template {made.template}; fill in one row for each start, then bulkstart {made.path}"
+        )
+    )
     return 0
 
 
@@ -179,6 +213,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     **cli_run.COMMANDS,
     "check": _check,
     "templates": _templates,
+    "new": _new,
     "doctor": _doctor,
     "runs": _runs,
     "sandbox": _sandbox,

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from bulkstart.arguments import given_of, options_from
 from bulkstart.console import Console
 from bulkstart.errors import BulkstartError, UsageError
+from bulkstart.origin import Origin
 from bulkstart.result_columns import Status
 from bulkstart.telling import entries, print_json, program, tell, tell_undone
-from bulkstart.terminal import asked_between, asker, sessions
+from bulkstart.terminal import asked_between, asker, chooser, sessions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,12 +44,12 @@ def start(arguments: argparse.Namespace) -> int:
     outputs.check_folder(output)
     asks = _asks(arguments)
     desk = conduct.Desk()
-    console = Console(arguments, desk.ask, desk.session)
+    console = Console(arguments, desk.ask, desk.session, desk.choose if asks else None)
     with portal_of(arguments) as portal:
         frame = read(arguments, options.columns.values(), console)
         running = job.Job(frame, portal, options, console, whole_file=True)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
-            finished = conduct.conduct(running, desk, asker if asks else None, sessions())
+            finished = conduct.conduct(running, desk, asker if asks else None, sessions(), chooser)
             ended = _Ended(arguments, finished, portal, options, sheet, output, console)
             ended.write()
             ended.settle(frame, asks=asks)
@@ -269,6 +270,9 @@ class _Ended:
         ):
             code = 5 if self.finished.counts.get(Status.IN_DOUBT) else 0
         words = [*program(), *self._arguments.words]
+        origin = self.finished.results.attrs.get("origin")
+        if code in (4, 5) and isinstance(origin, Origin) and self._options.template is None:
+            words += ["--template", str(origin.template)]  # a results file may have lost the tab that says it
         results = str(self._written or self._sheet or "")
         lasting = not self._portal.is_sandbox or self._options.journal is not None
         carried = [word for name in ("journal", "dialect") for word in self._carried(name)]

@@ -18,12 +18,15 @@ from bulkstart.headers import (
     ENTITY_TYPE,
     NAMES,
     TEMPLATE_ID,
+    Doubt,
     Fits,
     Matched,
     doubtful,
+    doubts_about,
     folded,
     listed,
     locate,
+    near_parameter,
     recognise,
     result_columns,
     unmangled,
@@ -64,6 +67,8 @@ class ColumnMap:
     ignored: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    """What only a person can tell; each is refused by one of ``problems``, or is a column that nearly names a parameter."""
 
 
 def match(
@@ -74,17 +79,25 @@ def match(
     values: Mapping[str, object] | None = None,
     entity_types: Collection[str] = (),
     fits: Fits = lambda _, __: True,
+    remembered: Collection[str] = (),
 ) -> ColumnMap:
     """Return what each column feeds. ``mapped`` is ``--map`` (name to header or letter), ``values`` is ``--set``.
+
+    ``remembered`` are the names in ``mapped`` that a person confirmed for these headers before.
 
     ``entity_types`` are those that the rows are known to have, empty where that is not known. Raises ``UsageError`` where
     ``values`` sets what a column feeds too. All other faults are ``problems``.
     """
     mapping, problems = read_mapping(columns, mapped or {})
     found: dict[str, Matched] = {}
+    unsettled: list[Doubt] = []
     for name in NAMES:
         matched, doubts = locate(columns, name, mapping, entity_types, fits)
-        problems += doubts or (_also_parameter(matched, columns, definitions, mapping) if matched else [])
+        if doubts and (could := doubts_about(columns, name, mapping, entity_types, fits)):
+            unsettled.append(Doubt(name, could))
+        if matched and (doubts := _also_parameter(matched, columns, definitions, mapping)):
+            unsettled.append(Doubt(name, (matched.column,)))
+        problems += doubts
         if matched:
             found[name] = matched
     results, doubts = result_columns(columns)
@@ -92,10 +105,12 @@ def match(
     taken = {matched.column.index for matched in found.values()} | {column.index for column in (results or {}).values()}
     fed, doubts = _parameters([column for column in columns if column.index not in taken], columns, definitions, mapping)
     problems += doubts
+    unsettled += _fed_twice(fed)
     constants, doubts = _constants(values or {}, fed, definitions)
     problems += doubts
     used = taken | {one.column.index for one in fed}
     ignored = tuple(column for column in columns if column.index not in used)
+    near = _nearly(ignored, {one.name for one in fed} | {name for name, _ in constants}, definitions)
     return ColumnMap(
         entity_id=found.get(ENTITY_ID),
         entity_type=found.get(ENTITY_TYPE),
@@ -104,8 +119,9 @@ def match(
         constants=constants,
         results=results,
         ignored=ignored,
-        notes=(*_origins(found, fed, constants), *_remarks(ignored, definitions)),
+        notes=(*_origins(found, fed, constants, remembered), *_hints(near), *_remarks(ignored, definitions)),
         problems=tuple(problems),
+        doubts=(*unsettled, *near),
     )
 
 
@@ -188,11 +204,31 @@ def _parameters(
         problems += doubts
         reason = "header says param:" if explicit else "header is a parameter's name or label"
         fed += [Fed(name, column, reason, explicit=bool(explicit)) for name in sorted(names - settled)]
-    for name in dict.fromkeys(one.name for one in fed):
-        feeding = {one.column.index: one.column for one in fed if one.name == name}
-        if len(feeding) > 1:
-            problems.append(doubtful(name, list(feeding.values())))
+    problems += [doubtful(doubt.name, doubt.columns) for doubt in _fed_twice(fed)]
     return tuple(fed), problems
+
+
+def _fed_twice(fed: Iterable[Fed]) -> list[Doubt]:
+    """The parameters that several columns could feed."""
+    feeding: dict[str, dict[int, Column]] = {}
+    for one in fed:
+        feeding.setdefault(one.name, {})[one.column.index] = one.column
+    return [Doubt(name, tuple(columns.values())) for name, columns in feeding.items() if len(columns) > 1]
+
+
+def _nearly(ignored: Iterable[Column], fed: Collection[str], definitions: Definitions) -> list[Doubt]:
+    """The parameters that nothing feeds, and the columns whose headers nearly name them."""
+    words: dict[str, set[str]] = {}
+    for parameters in definitions:
+        for one in parameters or ():
+            words.setdefault(one.name, set()).update(word for word in (one.name, one.label) if word)
+    free = list(ignored)
+    near = [
+        Doubt(name, tuple(column for column in free if near_parameter(column.header, spelled)))
+        for name, spelled in words.items()
+        if name not in fed
+    ]
+    return [doubt for doubt in near if doubt.columns]
 
 
 def _resolved(given: str, source: str, definitions: Definitions, *, doubt_unknown: bool = True) -> tuple[set[str], list[Problem]]:
@@ -213,11 +249,13 @@ def _resolved(given: str, source: str, definitions: Definitions, *, doubt_unknow
 
 
 def _meant(given: str, definitions: Definitions) -> list[set[str]]:
-    """Return, for each template, the parameters that a text means: by exact name, else by name or label in any case."""
+    """Return, for each template, the parameters that a text means: by exact name (a star may mark it), else by name or label in any case."""
     meant: list[set[str]] = []
     wanted = folded(given)
     for parameters in definitions:
-        exact = {one.name for one in parameters or () if one.name == given}
+        exact = {one.name for one in parameters or () if one.name == given} or {
+            one.name for one in parameters or () if one.name == given.rstrip(" *")
+        }
         meant.append(
             exact or {one.name for one in parameters or () if wanted and wanted in (folded(one.name), folded(one.label))}
         )
@@ -245,13 +283,22 @@ def _also_parameter(
 # ------------------------------------------------------------------------------------------------------ words for people
 
 
-def _origins(found: Mapping[str, Matched], fed: Sequence[Fed], constants: Sequence[tuple[str, object]]) -> Iterable[str]:
+def _origins(
+    found: Mapping[str, Matched], fed: Sequence[Fed], constants: Sequence[tuple[str, object]], remembered: Collection[str]
+) -> Iterable[str]:
+    before = "as confirmed before for these headers"
     for name, matched in found.items():
-        yield f"{name} ← {listed([matched.column])} ({matched.reason})"
+        yield f"{name} ← {listed([matched.column])} ({before if name in remembered else matched.reason})"
     for one in fed:
-        yield f"parameter {one.name} ← {listed([one.column])} ({one.reason})"
+        confirmed = one.name in remembered or f"param:{one.name}" in remembered
+        yield f"parameter {one.name} ← {listed([one.column])} ({before if confirmed else one.reason})"
     for name, _ in constants:
         yield f"parameter {name} ← the same value for every row (--set)"
+
+
+def _hints(near: Iterable[Doubt]) -> Iterable[str]:
+    for doubt in near:
+        yield f"{listed(doubt.columns)} nearly names the parameter {doubt.name}, and is not sent; if it is meant: --map {doubt.name}=COLUMN"
 
 
 def _remarks(ignored: Sequence[Column], definitions: Definitions) -> Iterable[str]:

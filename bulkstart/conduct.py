@@ -10,7 +10,7 @@ import contextlib
 import queue
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, Protocol, TypeVar
@@ -19,6 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R", covariant=True)  # noqa: PLC0105  what comes of a job
 Asker = Callable[[str], bool]
 Sessions = Callable[[str], str | None]
+Chooser = Callable[[str, Sequence[str]], int | None]
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -35,12 +36,18 @@ class Desk:
     def __init__(self) -> None:
         self.inbox: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
         self._replies: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._choices: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._sessions: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def ask(self, question: str) -> bool:
         """Called by the job's thread, while nothing is on the wire: waits for the answer."""
         self.inbox.put(("ask", question))
         return self._replies.get()
+
+    def choose(self, question: str, choices: Sequence[str]) -> int | None:
+        """Called like ``ask``: waits for the place of the choice."""
+        self.inbox.put(("choose", (question, choices)))
+        return self._choices.get()
 
     def session(self, why: str) -> str | None:
         """Called by a thread of the job's own, while the job goes on: waits for a session that the person gives."""
@@ -50,12 +57,21 @@ class Desk:
     def answer(self, *, yes: bool) -> None:
         self._replies.put(yes)
 
+    def point_at(self, choice: int | None) -> None:
+        self._choices.put(choice)
+
     def hand_over(self, session: str | None) -> None:
         self._sessions.put(session)
 
 
-def conduct(job: Job[R], desk: Desk | None = None, asker: Asker | None = None, sessions: Sessions | None = None) -> R:
-    """Run ``job`` to its end and return what came of it; raises what it raised. ``sessions`` asks a person for a new session."""
+def conduct(
+    job: Job[R], desk: Desk | None = None, asker: Asker | None = None, sessions: Sessions | None = None,
+    chooser: Chooser | None = None,
+) -> R:  # fmt: skip
+    """Run ``job`` to its end and return what came of it; raises what it raised.
+
+    ``sessions`` asks a person for a new session, ``chooser`` for one of several.
+    """
     desk = desk or Desk()
 
     def work() -> None:
@@ -71,6 +87,9 @@ def conduct(job: Job[R], desk: Desk | None = None, asker: Asker | None = None, s
             kind, value = desk.inbox.get()
             if kind == "ask":
                 desk.answer(yes=bool(_asked(job, lambda: asker is None or asker(value))))  # noqa: B023  it is called at once
+                continue
+            if kind == "choose":
+                desk.point_at(_asked(job, lambda: chooser(*value) if chooser else None))  # noqa: B023  it is called at once
                 continue
             if kind == "session":
                 desk.hand_over(_asked(job, lambda: sessions(value) if sessions else None))  # noqa: B023  it is called at once

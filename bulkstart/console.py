@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bulkstart.secret import redact
@@ -25,9 +25,11 @@ class Console:
     """The person at the terminal: told on standard error, asked there too."""
 
     def __init__(
-        self, arguments: argparse.Namespace, ask: Callable[[str], bool], session: Callable[[str], str | None] | None = None
-    ) -> None:
+        self, arguments: argparse.Namespace, ask: Callable[[str], bool], session: Callable[[str], str | None] | None = None,
+        choose: Callable[[str, Sequence[str]], int | None] | None = None,
+    ) -> None:  # fmt: skip
         self._quiet, self._stream, self._ask, self._session = bool(arguments.quiet), sys.stderr, ask, session
+        self._choose = choose
         self._bar: Bar | None = None
 
     def say(self, text: str, /) -> None:
@@ -36,12 +38,16 @@ class Console:
             print(plain(text), file=self._stream, flush=True)
 
     def warn(self, text: str, /) -> None:
-        """One line, also under ``--quiet``: something would be lost by not saying it."""
+        """One line, also under ``--quiet``: something would be lost, or silently meant, by not saying it."""
         print(plain(text), file=self._stream, flush=True)
 
     def ask(self, question: str, /) -> bool:
         """Ask the person, by way of the calling thread."""
         return self._ask(question)
+
+    def choose(self, question: str, choices: Sequence[str], /) -> int | None:
+        """Let the person choose one of several, by way of the calling thread; ``None``: nobody is there, or none of them is meant."""
+        return self._choose(question, choices) if self._choose else None
 
     def session(self, why: str, /) -> str | None:
         """Ask the person for a new session, by way of the calling thread; the bar stands still meanwhile."""

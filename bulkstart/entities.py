@@ -16,12 +16,12 @@ from bulkstart.errors import UsageError
 from bulkstart.findings import Findings, read_cells
 from bulkstart.gateways.documents import NAMES, named
 from bulkstart.headers import ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID, folded, locate, recognise, whole_sheet
-from bulkstart.model import ENTITY_TYPES, Column, Template
+from bulkstart.model import ENTITY_TYPES, Column, Problem, Template
 from bulkstart.parameters import Formats
 from bulkstart.rows import cells_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -35,7 +35,9 @@ _TOTALS = ("итог", "всего", "total", "grand total")
 class CheckOptions:
     """What the user said about a sheet: ``--template --entity-type --map --set``, formats, dialect.
 
-    ``portal`` is the portal's own domain where it is known: links to cards of another portal are then refused.
+    ``portal`` is the portal's own domain where it is known: links to cards of another portal are then refused. ``source``: who says
+    the template; ``notes`` and ``problems``: what was found before any cell was looked at; ``remembered``: names in ``mapped`` that
+    a person confirmed for these headers before.
     """
 
     template: int | None = None
@@ -45,6 +47,10 @@ class CheckOptions:
     formats: Formats = field(default_factory=Formats)
     dialect: str = "vibecode"
     portal: str | None = None
+    source: str = "--template"
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    remembered: Collection[str] = ()
 
     @property
     def native(self) -> bool:
@@ -142,7 +148,7 @@ def read_templates(said: Said, count: int, findings: Findings) -> list[int]:
                 position, column, "missing-cell", "the template id is missing; fill it in, or say --template ID for blank cells"
             )
         elif said.template is not None and number != said.template:
-            why = f"the cell says template {number}, --template says {said.template}; correct the cell or leave the option out"
+            why = f"the cell says template {number}, {said.options.source} says {said.template}; correct one of them"
             findings.add(position, column, "conflicting-value", why)
         else:
             ids.append(number)
@@ -266,14 +272,14 @@ def _judge(cell: str | None, template_id: int, hint: str | None, said: Said, col
         why = (
             f"template {template.id} ({shown(template.name)}) is for entity type {own}, this row is a {kind}; correct one of them"
         )
-        faults.append((said.type_column, "constraint-error", why))
+        faults.append((said.type_column, "wrong-entity-type", why))
     for source, says in (("the id itself", hint), ("the header of the id column", header_hint)):
         if says and says != kind and matched:
             why = f"{source} names the entity type {says}, but this row is a {kind}; correct one of them"
             faults.append((matched.column, "conflicting-value", why))
     if not said.options.native and kind not in ENTITY_TYPES:
         why = f"Vibecode starts workflows on {', '.join(ENTITY_TYPES)} only, this row is a {kind}; use the native API for it"
-        faults.append((said.type_column, "constraint-error", why))
+        faults.append((said.type_column, "wrong-entity-type", why))
     return kind, faults
 
 

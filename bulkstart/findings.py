@@ -14,10 +14,11 @@ _CACHED = (str, int, float, bool, type(None))
 
 
 class Findings:
-    """The problems found so far: of the whole sheet (``sheet``), and of rows by position and column."""
+    """The problems found so far: of the whole sheet (``sheet``), and of rows by position and column; ``notes``: no problems, to be looked at."""
 
     def __init__(self, labels: Sequence[object]) -> None:
         self.sheet: list[Problem] = []
+        self.notes: list[str] = []
         self._labels = labels
         self._found: dict[int, list[tuple[int, Problem]]] = {}
 
@@ -36,6 +37,10 @@ class Findings:
         """Note the one problem that explains all others of a row."""
         self._found.pop(position, None)
         self.add(position, column, code, message)
+
+    def label(self, position: int) -> object:
+        """What a row is called: its number in the sheet, or the frame's own label."""
+        return self._labels[position]
 
     @property
     def positions(self) -> Mapping[int, object]:

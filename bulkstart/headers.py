@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Final, TypeAlias
 
 from bulkstart.cells import clean, letters_and_digits
@@ -19,6 +20,11 @@ ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID = "entityId", "entityType", "templateId"
 NAMES: Final = (ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID)
 
 EXACT, ALIAS, WEAK = 0, 1, 2  # how well a header must be borne out: not at all, by being alone, by its cells
+_ALIKE, _LONG, _FEW = (
+    0.8,
+    5,
+    2,
+)  # how alike words are but for a typing error, which adds or drops few letters; short ones are other words
 _ID_WORDS = ("id", "ид", "идентификатор", "identifier")
 _NOUNS = {
     "deal": ("deal", "crmdeal", "сделка", "сделки"),
@@ -93,6 +99,51 @@ def known_word(header: str) -> _Known | None:
     return None if words.startswith("_") or words.endswith("_") else VOCABULARY.get(letters_and_digits(words))
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A name that several columns could feed, or that one nearly names: only a person can tell."""
+
+    name: str
+    columns: tuple[Column, ...]
+
+
+def doubts_about(
+    columns: Sequence[Column],
+    name: str,
+    mapping: Mapping[str, Column],
+    entity_types: Collection[str] = (),
+    fits: Fits = lambda _, __: True,
+) -> tuple[Column, ...]:
+    """Return the columns that could feed a name that ``locate`` did not settle; for the id also those that nearly name it."""
+    pool = [
+        column
+        for column, known in _pool(columns, name, mapping, fits)
+        if not (name == ENTITY_ID and known.hint and entity_types and known.hint not in entity_types)
+    ]
+    return tuple(pool) or (nearly_ids(columns) if name == ENTITY_ID else ())
+
+
+def nearly_ids(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Return the columns whose header is an id header but for a typing error: hints, never matches (sheets trap 22)."""
+    return tuple(
+        column
+        for column in columns
+        if known_word(column.header) is None and _near(letters_and_digits(column.header), ENTITY_ID.casefold())
+    )
+
+
+def _near(word: str, wanted: str) -> bool:
+    if len(word) < _LONG or abs(len(word) - len(wanted)) > _FEW:
+        return False
+    pair = SequenceMatcher(None, word, wanted, autojunk=False)
+    return pair.quick_ratio() >= _ALIKE and pair.ratio() >= _ALIKE
+
+
+def near_parameter(header: str, names: Collection[str]) -> bool:
+    """Tell whether a header is one of ``names`` but for a typing error."""
+    return any(_near(folded(header), folded(name)) for name in names)
+
+
 def locate(
     columns: Sequence[Column],
     name: str,
@@ -103,6 +154,16 @@ def locate(
     """Return the column that feeds ``entityId``, ``entityType`` or ``templateId``, or why none can be taken."""
     if name in mapping:
         return Matched(mapping[name], "--map"), []
+    pool = _pool(columns, name, mapping, fits)
+    if name == ENTITY_ID:
+        return _id_column(columns, pool, entity_types)
+    if len(pool) > 1:
+        return None, [doubtful(name, [column for column, _ in pool])]
+    return (Matched(pool[0][0], "header known") if pool else None), []
+
+
+def _pool(columns: Sequence[Column], name: str, mapping: Mapping[str, Column], fits: Fits) -> list[tuple[Column, _Known]]:
+    """The columns whose headers stand for a name, of those that stand for it most strongly."""
     elsewhere = {column.index for column in mapping.values()}
     candidates: list[tuple[Column, _Known]] = []
     for column in columns:
@@ -111,13 +172,7 @@ def locate(
             candidates.append((column, known))
     best = min((known.strength for _, known in candidates), default=WEAK)
     pool = [(column, known) for column, known in candidates if known.strength == best]
-    if best == WEAK:
-        pool = [(column, known) for column, known in pool if fits(name, column)]
-    if name == ENTITY_ID:
-        return _id_column(columns, pool, entity_types)
-    if len(pool) > 1:
-        return None, [doubtful(name, [column for column, _ in pool])]
-    return (Matched(pool[0][0], "header known") if pool else None), []
+    return [(column, known) for column, known in pool if fits(name, column)] if best == WEAK else pool
 
 
 def _id_column(
@@ -129,7 +184,9 @@ def _id_column(
     if len(bare) == 1 and entity_types and not others & set(entity_types):
         pool = bare
     if not pool:
-        why = f"no column holds the entity ids; name it with --map entityId=COLUMN. The sheet has {listed(columns)}"
+        near = nearly_ids(columns)
+        hint = f" Did you mean {listed(near)}?" if near else ""
+        why = f"no column holds the entity ids; name it with --map entityId=COLUMN.{hint} The sheet has {listed(columns)}"
         return None, [whole_sheet("missing-label", why)]
     if len(pool) > 1:
         return None, [doubtful(ENTITY_ID, [column for column, _ in pool])]

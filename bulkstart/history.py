@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
     from bulkstart.model import SheetSource
 
-OF_THE_RUN = ("template", "entity_type", "columns", "values", "decimal", "date_format", "campaign")
+OF_THE_RUN = (
+    *("template", "entity_type", "columns", "values", "decimal", "date_format", "separator", "date_output", "datetime_output"),
+    *("time_zone", "campaign"),
+)
 """Options that decide what a row means: a run that goes on keeps its own (interface.md 1)."""
 _OF_ONE_STINT = frozenset({"limit", "deadline", "dry_run", "journal", "reconcile"})
 

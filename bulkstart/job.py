@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,13 +14,14 @@ from bulkstart.claiming import Claimant, LateProblemsError
 from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
 from bulkstart.errors import JournalError, UsageError
 from bulkstart.gate import Gate
-from bulkstart.guards import notes, running_problems, without
+from bulkstart.guards import notes
 from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, Note, View
 from bulkstart.lanes import Lanes
 from bulkstart.locks import RunIsLiveError
+from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
 from bulkstart.model import Outcome
 from bulkstart.options import Options
@@ -29,6 +29,7 @@ from bulkstart.outlook import outlook
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, operating_of
+from bulkstart.probing import probed
 from bulkstart.question import Question, canary_text, release_text
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import Renewal
@@ -37,7 +38,7 @@ from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.sweep import Unread, baseline, count_running, sweep
+from bulkstart.sweep import baseline, count_running
 from bulkstart.throttle import Throttle
 from bulkstart.timing import beginning, expected, shut
 from bulkstart.work import Front, InterruptedByPersonError, Work
@@ -69,6 +70,7 @@ class Job(Work):
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
         self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
         self._batching = options.batching(portal.gateway.max_batch)
+        self._heard = front is not None
         self._runner: Runner | None = None
         self._unlike: Stop | None = None
 
@@ -85,7 +87,7 @@ class Job(Work):
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
                 stop = self._before_sending(begun) or self._unlike
-                if stop is None and self._options.probe_running and begun.plan.ready:
+                if stop is None and (self._options.probe_running or self._options.check_exists) and begun.plan.ready:
                     begun, stop = await self._probe(begun, line, met.throttle)
                 plan = begun.plan
                 if (
@@ -106,7 +108,7 @@ class Job(Work):
         past = self._resumed and self._resumed.past
         if past and met.met.identity not in (None, past.portal):
             raise UsageError(f"run {past.run_id} went to {past.portal}, and these credentials are for {met.met.identity}")
-        sheet = self._reader(met.met)
+        sheet = self._checked(met.met, journal)
         if past and not sheet.from_journal and (found := unlike(past, met.met, sheet)):
             self._front.say(f"{found.why}: the rows are told as the journal has them of run {past.run_id}")
             self._frame, sheet, self._unlike = (
@@ -130,22 +132,20 @@ class Job(Work):
             self._front.say(note)
         return Begun(sheet, plan, problems_of(sheet, plan, self._options), met.met, cast, notes=told)
 
+    def _checked(self, met: Met, journal: Journal | None) -> Sheet:
+        """The checked sheet; what its headers leave open is remembered, or a person is asked, where one is told of it."""
+        if self._resumed or not self._heard:
+            return self._reader(met)
+        self._options, sheet = mapped(self._frame, self._options, met, journal, self._front, self._portal)
+        return sheet
+
     async def _probe(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
         try:
-            return await self._unless_interrupted(self._probed(begun, line, throttle))
+            probing = probed(begun, self._portal, line, throttle, self._options, self._front.say)
+            begun, stop = await self._unless_interrupted(probing)
         except InterruptedByPersonError:
             return begun, INTERRUPTED
-
-    async def _probed(self, begun: Begun, line: Line, throttle: Throttle) -> tuple[Begun, Stop | None]:
-        """``begun`` without rows whose entity runs the same template already."""
-        found = await sweep(self._portal, line.send, throttle)
-        if isinstance(found, Unread):
-            text = f"--probe-running: the list of running workflows cannot be read ({found.code})"
-            return begun, Stop(found.code, text, found.denied.exit_code if found.denied else 6)
-        probed = running_problems(begun.plan, found.running.values())
-        plan = without(begun.plan, probed)
-        begun = replace(begun, plan=plan, problems=problems_of(begun.sheet, plan, self._options), probed=probed)
-        return begun, self._before_sending(begun)
+        return begun, stop or self._before_sending(begun)
 
     def _look(self, sheet: Sheet, met: Met, journal: Journal | None) -> View:
         if journal is None or met.identity is None:
@@ -190,6 +190,8 @@ class Job(Work):
             return self._ended(late.begun, SHEET_HAS_PROBLEMS)
         except RunIsLiveError:  # another process took the run up a moment ago
             return self._ended(self._begun(met, journal), None)
+        if self._heard and not self._resumed:
+            remember(self._frame, self._options, begun.met.identity, journal)
         settled: dict[int, Outcome] = {}
 
         def settle(outcome: Outcome) -> None:

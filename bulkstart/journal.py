@@ -111,6 +111,13 @@ class Journal:
             found = self._db.execute("SELECT listing FROM templates WHERE portal=?", (portal,)).fetchone()
         return tuple(_template(entry) for entry in json.loads(found[0])) if found else None
 
+    def remembered_columns(self, portal: str, fingerprint: str, context: str) -> dict[str, str]:
+        """The mapping that was confirmed for these headers, by name; empty where there is none."""
+        query = "SELECT columns FROM mappings WHERE portal=? AND fingerprint=? AND context=?"
+        with told(self.path):
+            found = self._db.execute(query, (portal, fingerprint, context)).fetchone()
+        return {str(name): str(column) for name, column in json.loads(found[0]).items()} if found else {}
+
     def runs_with(self, portal: str, rows: str) -> list[str]:
         """Runs of a portal that have rows of a kind (``journal_past.TO_RESUME``, …; ``""``: all) and are not running, newest first."""
         with told(self.path):
@@ -165,6 +172,13 @@ class Journal:
         """Keep the identity that a base URL and a credential (digest) turned out to have."""
         with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO portals VALUES (?, ?, ?)", (base, credential, identity))
+
+    def remember_columns(self, portal: str, fingerprint: str, context: str, columns: Mapping[str, str]) -> None:
+        """Keep the mapping that a confirmed run had, for the next sheet with these headers."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO mappings VALUES (?, ?, ?, ?)", (portal, fingerprint, context, json.dumps(dict(columns)))
+            )
 
     def keep_templates(self, portal: str, templates: Sequence[Template]) -> None:
         """Keep the portal's templates, so that a sheet can be compared with the journal while the portal is silent."""

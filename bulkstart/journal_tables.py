@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bulkstart.errors import JournalError
 
-VERSION = 1
+VERSION = 2
 """Version of the tables; a journal with a higher one was written by a newer program and is left alone."""
 
 _WAIT = 30.0
@@ -22,6 +22,9 @@ CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS portals (
   base TEXT NOT NULL, credential TEXT NOT NULL, identity TEXT NOT NULL, PRIMARY KEY (base, credential));
 CREATE TABLE IF NOT EXISTS templates (portal TEXT PRIMARY KEY, listing TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS mappings (
+  portal TEXT NOT NULL, fingerprint TEXT NOT NULL, context TEXT NOT NULL, columns TEXT NOT NULL,
+  PRIMARY KEY (portal, fingerprint, context)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (
   id TEXT PRIMARY KEY, started_at REAL NOT NULL, finished_at REAL, exit_code INTEGER, portal TEXT NOT NULL, dialect TEXT NOT NULL,
   sheet TEXT NOT NULL, template TEXT NOT NULL, campaign TEXT NOT NULL, rows INTEGER NOT NULL, settings TEXT NOT NULL,

@@ -20,6 +20,7 @@ from bulkstart.preflight import QUESTION_SECONDS, Ask, Met, limits_of, list_temp
 from bulkstart.secret import Secret
 from bulkstart.settings import budget_path, journal_path, settings
 from bulkstart.sharing import Place, SharedThrottle
+from bulkstart.template_file import completed, load
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.tokens import Renewer, TokenStore, authorised, token_file
 
@@ -157,7 +158,7 @@ async def meeting(portal: Portal, line: Line, journal: Journal | None, options: 
         met, kept = _told_by(journal, met), journal.kept_templates(met.identity) if met.identity is not None else None
         if met.identity is not None and met.stop is None and not options.dry_run and met.templates and met.templates != kept:
             journal.keep_templates(met.identity, met.templates)
-    return Meeting(met, limits, throttle)
+    return Meeting(with_file(met, options), limits, throttle)
 
 
 def asking(portal: Portal, options: Options, place: Place | None) -> SharedThrottle | None:
@@ -210,7 +211,15 @@ def unmet(portal: Portal, journal: Journal | None, options: Options, stop: Denie
     remembered = journal.remembered_portal(portal.base_url, portal.digest(journal.salt)) if journal else None
     met = Met(portal.fixed_identity() or remembered, stop=stop)
     limits = limits_of(portal, met.me, options)
-    return Meeting(_told_by(journal, met) if journal else met, limits, Throttle(limits, now))
+    return Meeting(with_file(_told_by(journal, met) if journal else met, options), limits, Throttle(limits, now))
+
+
+def with_file(met: Met, options: Options) -> Met:
+    """``met`` with what ``--template-file`` tells where the portal tells nothing. Raises ``UsageError``."""
+    if options.template_file is None:
+        return met
+    templates, notes = completed(met.templates, load(options.template_file))
+    return replace(met, templates=templates, notes=(*met.notes, *notes))
 
 
 def _told_by(journal: Journal, met: Met) -> Met:

@@ -27,7 +27,33 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV file (default: detected, and shown)")
     group.add_argument("--decimal", choices=[".", ","], metavar=".|,", help="decimal separator of numbers that are text")
     group.add_argument("--date-format", metavar="PATTERN", help="of dates that are text, e.g. %%d.%%m.%%Y or DD.MM.YYYY")
+    group.add_argument(
+        "--separator",
+        default=";",
+        metavar="TEXT",
+        help="between several values in one cell, where a parameter takes several (default: ;)",
+    )
+    group.add_argument(
+        "--date-output",
+        default="iso",
+        metavar="PATTERN",
+        help="how dates are sent: iso (2026-12-31) or the portal's own, e.g. DD.MM.YYYY; shown for one row (default: iso)",
+    )
+    group.add_argument(
+        "--datetime-output",
+        default="iso",
+        metavar="PATTERN",
+        help="how dates with a time are sent, e.g. DD.MM.YYYY HH:MI:SS (default: iso)",
+    )
+    group.add_argument(
+        "--time-zone", default="+00:00", metavar="OFFSET", help="of times that name none, as they are sent (default: +00:00)"
+    )
     group.add_argument("--template", type=int, metavar="ID", help="workflow template; fills blank templateId cells")
+    group.add_argument(
+        "--template-file",
+        metavar="FILE",
+        help="parameter definitions where the portal gives none: the JSON that bulkstart templates --json writes",
+    )
     group.add_argument(
         "--entity-type",
         metavar="TYPE",
@@ -44,6 +70,11 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
         help="which column feeds entityId, entityType, templateId or a parameter: a header or a column letter; repeatable",
     )
     group.add_argument(
+        "--forget-mapping",
+        action="store_true",
+        help="match the columns anew, not as they were confirmed for these headers in an earlier run",
+    )
+    group.add_argument(
         "--set",
         dest="values",
         type=_pair,
@@ -51,6 +82,11 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="the same parameter value for every row; repeatable",
+    )
+    group.add_argument(
+        "--check-exists",
+        action="store_true",
+        help="ask the portal which ids exist; one that does not is a problem (entity-not-found)",
     )
     group.add_argument("--limit", type=int, metavar="N", help="only the first N rows")
     group.add_argument(
@@ -210,6 +246,19 @@ def doctor_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--entity-type", metavar="TYPE", help="the type that it is to start on")
     parser.add_argument("--rate", type=float, metavar="R", help="the portal's limit in requests a second")
     parser.add_argument("--burst", type=float, metavar="B", help="the portal's bucket size")
+
+
+def new_options(parser: argparse.ArgumentParser) -> None:
+    """Which blank sheet is made."""
+    parser.add_argument("template", metavar="TEMPLATE", help="the workflow template: its id, or its name")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="the workbook to write (default: template-ID.xlsx here); never one that is there"
+    )
+    parser.add_argument(
+        "--template-file",
+        metavar="FILE",
+        help="parameter definitions where the portal gives none: the JSON that bulkstart templates --json writes",
+    )
 
 
 def common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:

@@ -18,11 +18,18 @@ class StartOptions(TypedDict, total=False):
     """Keyword arguments of ``start`` and ``astart``; meanings and defaults are those of ``Options``."""
 
     template: int | None
+    template_file: str | os.PathLike[str] | None
     entity_type: str | None
     columns: Mapping[str, str]
     values: Mapping[str, Any]
     decimal: str | None
     date_format: str | None
+    separator: str
+    date_output: str
+    datetime_output: str
+    time_zone: str
+    check_exists: bool
+    forget_mapping: bool
     limit: int | None
     dry_run: bool
     skip_invalid: bool
@@ -64,11 +71,18 @@ class Options:
     """How a sheet is started. ``UsageError`` for a value that makes no sense; units are seconds and rows."""
 
     template: int | None = None
+    template_file: str | os.PathLike[str] | None = None
     entity_type: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     decimal: str | None = None
     date_format: str | None = None
+    separator: str = ";"
+    date_output: str = "iso"
+    datetime_output: str = "iso"
+    time_zone: str = "+00:00"
+    check_exists: bool = False
+    forget_mapping: bool = False
     limit: int | None = None
     dry_run: bool = False
     skip_invalid: bool = False

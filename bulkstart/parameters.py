@@ -40,8 +40,8 @@ class Formats:
 
     ``decimal``: ``","`` or ``"."``, needed for text with a decimal comma or thousands separators. ``date_format``: of dates
     written as text, ``%d.%m.%Y`` or ``DD.MM.YYYY``. ``separator``: between the values of one cell, for parameters declared
-    multiple. The output formats are ``iso`` or a pattern; ``offset`` is the zone of date-times that name none: UTC by default,
-    never this machine's. Raises ``UsageError`` for a format that cannot be meant.
+    multiple. The output formats are ``iso`` or a pattern; ``offset`` is the zone of date-times that name none, and of all that are
+    sent by a pattern: UTC by default, never this machine's. Raises ``UsageError`` for a format that cannot be meant.
     """
 
     decimal: str | None = None
@@ -147,6 +147,7 @@ def _date(_: Parameter | None, value: object, formats: Formats) -> Json:
 def _datetime(_: Parameter | None, value: object, formats: Formats) -> Json:
     when = moment(value, formats.date_format)
     if formats.datetime_output != "iso":
+        when = when.astimezone(formats.zone) if when.tzinfo else when  # a pattern names no zone: all times are of one
         return when.strftime(date_pattern(formats.datetime_output))
     return (when if when.tzinfo else when.replace(tzinfo=formats.zone)).isoformat(timespec="seconds")
 

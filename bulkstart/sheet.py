@@ -4,12 +4,13 @@
     sheet_csv     encoding, delimiter, records          sheet_xlsx, sheet_xml   package, tabs, cells
     sheet_grid    rows of cells, and the header among them
     sheet_read    files → frames                        sheet_layout            what of the source a results file keeps
+    sheet_new     a blank workbook for a template         sheet_origin  where such a sheet belongs
     sheet_write   frames → files, atomically            sheet_write_csv, sheet_write_xlsx, sheet_text
 
 What a cell means is not decided here, but in ``bulkstart.cells``.
 """
 
-from bulkstart.sheet_read import read_sheet
+from bulkstart.sheet_origin import read_sheet
 from bulkstart.sheet_text import plain_text
 from bulkstart.sheet_write import write_sheet
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from bulkstart.checks import Checked, CheckOptions, check_frame
 from bulkstart.journal_view import View
 from bulkstart.model import Problem, StartRequest, row_key
 from bulkstart.options import Options
+from bulkstart.origin import belongs
 from bulkstart.parameters import Formats
 from bulkstart.plan import Plan, Rules, make
 from bulkstart.preflight import Met
@@ -38,16 +40,35 @@ class Sheet:
         return {row.previous.workflow_id for row in self.checked.rows if row.previous and row.previous.workflow_id}
 
 
-def check_sheet(frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode") -> Sheet:
-    """Check every cell of every row; a row without a problem gets its key."""
+def formats_of(options: Options) -> Formats:
+    """How values are read and written. Raises ``UsageError``."""
+    return Formats(
+        decimal=options.decimal,
+        date_format=options.date_format,
+        separator=options.separator,
+        date_output=options.date_output,
+        datetime_output=options.datetime_output,
+        offset=options.time_zone,
+    )
+
+
+def check_sheet(
+    frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode", remembered: Collection[str] = (),
+) -> Sheet:  # fmt: skip
+    """Check every cell of every row; a row without a problem gets its key. ``remembered``: see ``CheckOptions``."""
+    found = belongs(frame.attrs.get("origin"), options.template, met.identity, met.templates)
     wanted = CheckOptions(
-        template=options.template,
+        template=found.template,
         entity_type=options.entity_type,
         mapped=options.columns,
         values=options.values,
-        formats=Formats(decimal=options.decimal, date_format=options.date_format),
+        formats=formats_of(options),
         dialect=dialect,
         portal=None if loopback else met.me.portal or None,
+        source="the sheet" if found.by_sheet else "--template",
+        notes=found.notes,
+        problems=found.problems,
+        remembered=remembered,
     )
     checked = check_frame(frame, wanted, met.templates)
     identity = met.identity or ""

@@ -6,10 +6,11 @@ import contextlib
 import select
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bulkstart.console import plain
 
+_DIGITS = 6  # of a number on a screen
 LOOK_UP = 0.2
 """Seconds between two looks whether an interrupt has come while a person is asked."""
 
@@ -18,6 +19,14 @@ def asker(question: str) -> bool:
     """The person's answer to a yes-or-no question; anything but a yes is a no."""
     print(f"\n{plain(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     return _typed().strip().lower() in ("y", "yes", "д", "да")
+
+
+def chooser(question: str, choices: Sequence[str]) -> int | None:
+    """The place of what the person chooses, from 0; anything but one of the numbers shown is none of them."""
+    lines = [f"\n{plain(question)}", *(f"  {number}  {plain(choice)}" for number, choice in enumerate(choices, 1))]
+    print("\n".join(lines), "\nIts number (nothing: none of them): ", sep="", end="", file=sys.stderr, flush=True)
+    word = _typed().strip()
+    return int(word) - 1 if word.isascii() and word.isdigit() and len(word) < _DIGITS and 1 <= int(word) <= len(choices) else None
 
 
 def _typed() -> str:

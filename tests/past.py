@@ -118,11 +118,17 @@ class Person:
         if self._then is not None:
             self._then(text)
 
+    def warn(self, text: str, /) -> None:
+        self.say(text)
+
     def ask(self, question: str, /) -> bool:
         self.asked.append(question)
         return self._answers.pop(0) if self._answers else True
 
     def session(self, _: str, /) -> str | None:
+        return None
+
+    def choose(self, _: str, __: object, /) -> int | None:
         return None
 
     def begin(self, *_: object) -> None: ...

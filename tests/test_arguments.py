@@ -24,6 +24,13 @@ OPTIONS = {
     "--limit 5": ("limit", 5),
     "--decimal ,": ("decimal", ","),
     "--date-format %d.%m.%Y": ("date_format", "%d.%m.%Y"),
+    "--separator |": ("separator", "|"),
+    "--date-output DD.MM.YYYY": ("date_output", "DD.MM.YYYY"),
+    "--datetime-output %Y-%m-%dT%H:%M": ("datetime_output", "%Y-%m-%dT%H:%M"),
+    "--time-zone +03:00": ("time_zone", "+03:00"),
+    "--template-file t.json": ("template_file", "t.json"),
+    "--check-exists": ("check_exists", True),
+    "--forget-mapping": ("forget_mapping", True),
     "--dry-run": ("dry_run", True),
     "--skip-invalid": ("skip_invalid", True),
     "--canary 0": ("canary", 0),
@@ -82,7 +89,7 @@ def test_the_command_line_and_python_have_the_same_defaults():
 
 
 def test_the_commands_of_this_version_are_there():
-    assert set(COMMANDS) == {"start", "check", "templates", "runs", "resume", "reconcile", "undo", "doctor", "sandbox"}
+    assert set(COMMANDS) == {"start", "check", "templates", "new", "runs", "resume", "reconcile", "undo", "doctor", "sandbox"}
 
 
 # ----------------------------------------------------------------------------------------------------- NAME=VALUE

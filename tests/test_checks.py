@@ -139,8 +139,8 @@ def test_a_required_parameter_without_a_column_is_missed_in_each_of_its_rows():
         ({"ID": [1], "entityType": ["lead"]}, {"template": 714}, []),
         ({"ID": [1], "entityType": ["Лиды"]}, {"template": 714}, []),
         ({"ID": [1], "entityType": [""]}, {"template": 714}, []),
-        ({"ID": [1], "entityType": ["deal"]}, {"template": 714}, [(2, "B", "constraint-error")]),
-        ({"ID": [1]}, {"template": 714, "entity_type": "deal"}, [(2, None, "constraint-error")]),
+        ({"ID": [1], "entityType": ["deal"]}, {"template": 714}, [(2, "B", "wrong-entity-type")]),
+        ({"ID": [1]}, {"template": 714, "entity_type": "deal"}, [(2, None, "wrong-entity-type")]),
         ({"ID": [1], "entityType": ["deal"]}, {"template": 999, "entity_type": "lead"}, [(2, "B", "conflicting-value")]),
         ({"ID": [1], "entityType": ["dael"]}, {"template": 714}, [(2, "B", "type-error")]),
         ({"ID": ["DEAL_1"]}, {"template": 714}, [(2, "A", "conflicting-value")]),
@@ -164,7 +164,7 @@ def test_the_header_of_the_id_column_names_the_type_where_nothing_else_does():
 
 def test_vibecode_starts_on_four_entity_types_only():
     smart = (Template(5, "Smart", "dynamic_147", ()),)
-    assert told(check(sheet(ID=["DYNAMIC_147_1"]), smart, template=5)) == [(2, None, "constraint-error")]
+    assert told(check(sheet(ID=["DYNAMIC_147_1"]), smart, template=5)) == [(2, None, "wrong-entity-type")]
     checked = check(sheet(ID=["DYNAMIC_147_1"]), smart, template=5, dialect="native")
     assert checked.requests == [StartRequest(5, "dynamic_147", 1, {})]
 
@@ -308,3 +308,28 @@ def test_ten_kinds_of_error_in_many_rows_are_counted_exactly():
 def test_checking_imports_no_pandas():
     code = "import sys, bulkstart.checks; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_first_date_of_each_column_is_shown_as_it_leaves():
+    own = (Parameter("due", type="date"), Parameter("at", type="datetime"), Parameter("note"))
+    frame = pd.DataFrame(
+        {
+            "ID": [1, 2, 3],
+            "due": ["", "31.12.2026", "30.12.2026"],
+            "at": [None, None, pd.Timestamp("2026-01-02 03:00")],
+            "note": ["a"] * 3,
+        }
+    )
+    formats = Formats(date_format="DD.MM.YYYY", date_output="DD.MM.YYYY", offset="+03:00")
+    checked = check(frame, [Template(7, "x", "deal", own)], template=7, formats=formats)
+    shown = [note for note in checked.notes if "is sent as" in note]
+    assert [note.partition(";")[0] for note in shown] == [
+        "due, row 1: '31.12.2026' is sent as '31.12.2026'",
+        "at, row 2: 2026-01-02T03:00:00 is sent as '2026-01-02T03:00:00+03:00'",
+    ]
+
+
+def test_a_date_cell_of_an_unknown_parameter_is_shown_too():
+    frame = pd.DataFrame({"ID": [1], "param:due": [dt.date(2026, 12, 31)], "param:note": ["2026-12-31"]})
+    checked = check(frame, [Template(7, "x", "deal", None)], template=7)
+    assert len([note for note in checked.notes if "is sent as" in note]) == 1

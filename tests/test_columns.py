@@ -254,3 +254,41 @@ def test_result_columns_count_only_when_all_six_are_there_and_can_be_told_from_a
     assert codes(match(sheet("ID", *RESULT_COLUMNS[:5]))) == ["ambiguous-label"]
     assert codes(match(sheet("ID", *reversed(RESULT_COLUMNS), "workflowId"))) == ["ambiguous-label"]
     assert match(sheet("ID", *RESULT_COLUMNS)).ignored == ()
+
+
+def test_a_header_with_a_typing_error_is_hinted_at_and_never_taken():
+    headers = ["entiyId", "Примичание", "Сумма"]
+    found = match(sheet(*headers), definitions=[(Parameter("note", "Примечание"), Parameter("sum", "Сумма"))])
+    assert found.entity_id is None
+    assert "Did you mean column A 'entiyId'?" in found.problems[0].message
+    assert [fed.name for fed in found.parameters] == ["sum"]
+    assert any("nearly names the parameter note" in note for note in found.notes)
+    assert [(doubt.name, [column.letter for column in doubt.columns]) for doubt in found.doubts] == [
+        ("entityId", ["A"]),
+        ("note", ["B"]),
+    ]
+
+
+def test_what_a_person_could_tell_apart_is_a_doubt():
+    own = (Parameter("note", "Note"),)
+    found = match(sheet("ID", "Note", "ID", "note"), definitions=[own])
+    assert [(doubt.name, [column.letter for column in doubt.columns]) for doubt in found.doubts] == [
+        ("entityId", ["A", "C"]),
+        ("note", ["B", "D"]),
+    ]
+    assert match(sheet("contact_id", "lead_id"), entity_types={"deal"}).doubts == ()
+
+
+def test_a_header_that_is_the_id_and_a_parameter_is_a_doubt_that_map_settles():
+    own = [(Parameter("parent", "ID сделки"),)]
+    found = match(sheet("ID сделки"), definitions=own)
+    assert codes(found) == ["ambiguous-label"]
+    assert [(doubt.name, len(doubt.columns)) for doubt in found.doubts] == [("entityId", 1)]
+    settled = match(sheet("ID сделки"), definitions=own, mapped={"entityId": "ID сделки"})
+    assert (codes(settled), settled.doubts, settled.parameters) == ([], (), ())
+
+
+@pytest.mark.parametrize("header", ["", "ID", "Idea", "Notiz", "Сумма заказа", "Примечание2026", "Примечания отдела продаж"])
+def test_a_header_that_is_another_word_is_no_near_miss(header):
+    found = match(sheet("entityId", header), definitions=[(Parameter("note", "Примечание"), Parameter("total", "Сумма"))])
+    assert found.doubts == ()

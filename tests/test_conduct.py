@@ -121,3 +121,20 @@ def test_a_short_coroutine_runs_beside_a_running_loop():
         return in_thread(short())
 
     assert asyncio.run(notebook()) == 5
+
+
+@pytest.mark.parametrize("place", [0, 1, None])
+def test_a_choice_is_made_in_the_calling_thread_and_reaches_the_job(place):
+    desk, heard = Desk(), []
+
+    def chooser(question, choices):
+        heard.append((question, choices, threading.current_thread()))
+        return place
+
+    assert conduct(Work(lambda job: job.desk.choose("Which?", ["a", "b"]), desk=desk), desk, chooser=chooser) == place
+    assert heard == [("Which?", ["a", "b"], threading.current_thread())]
+
+
+def test_nobody_to_choose_is_no_choice():
+    desk = Desk()
+    assert conduct(Work(lambda job: job.desk.choose("Which?", ["a"]), desk=desk), desk) is None

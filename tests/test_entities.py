@@ -141,5 +141,5 @@ def test_the_gateway_takes_its_four_types_only():
     checked = check(sheet(entityId=[1], entityType=["quote"]), None, template=9)
     assert codes(checked) == [(0, "type-error")]
     smart = (Template(9, "Smart", "dynamic_147", ()),)
-    assert codes(check(sheet(entityId=[1]), smart, template=9)) == [(0, "constraint-error")]
+    assert codes(check(sheet(entityId=[1]), smart, template=9)) == [(0, "wrong-entity-type")]
     assert intents(check(sheet(entityId=[1]), smart, template=9, dialect="native")) == [(9, "dynamic_147", 1)]

@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 
 HEAVY = tuple("pandas numpy openpyxl python_calamine httpx tqdm ipywidgets sqlite3 asyncio bulkstart.simulator".split())
 SHEET = (
-    "--tab --header-row --encoding --delimiter --decimal --date-format --template --entity-type --map --set "
-    "--limit --campaign --allow-changed"
+    "--tab --header-row --encoding --delimiter --decimal --date-format --separator --date-output --datetime-output --time-zone "
+    "--template --template-file --entity-type --map --forget-mapping --set --check-exists --limit --campaign --allow-changed"
 )
 START = (
     "--output --yes --dry-run --skip-invalid --canary --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
@@ -27,6 +27,7 @@ CONTRACT = {
     "start": f"{SHEET} {START} {GENERAL} --sandbox",
     "check": f"{SHEET} {GENERAL} --sandbox",
     "templates": f"{GENERAL} --sandbox",
+    "new": f"--output --template-file {GENERAL} --sandbox",
     "runs": GENERAL,
     "resume": f"--release-doubts {SHEET} {START} {GENERAL} --sandbox",
     "reconcile": f"--settle --output --safe-csv --rate --burst {GENERAL} --sandbox",

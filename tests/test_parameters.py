@@ -161,6 +161,12 @@ def test_an_unknown_definition_passes_the_value_through_in_its_plain_form():
     ]
 
 
+def test_a_time_of_another_zone_is_sent_in_the_one_that_was_named():
+    portal = Formats(datetime_output="DD.MM.YYYY HH:MI:SS", offset="+03:00")
+    assert sent("datetime", "2026-01-01T23:30:00+00:00", portal) == "02.01.2026 02:30:00"
+    assert sent("datetime", "2026-01-01T23:30:00", portal) == "01.01.2026 23:30:00"
+
+
 def test_the_formats_of_a_russian_sheet():
     assert sent("double", "1 234,56", RUSSIAN) == 1234.56
     assert sent("int", "1\u00a0234", RUSSIAN) == 1234

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bulkstart.terminal import asked_between, asker, sessions
+from bulkstart.terminal import asked_between, asker, chooser, sessions
 
 
 @pytest.fixture
@@ -52,3 +52,14 @@ def test_nobody_is_asked_for_a_session_where_there_is_no_terminal(monkeypatch):
     with Path(os.devnull).open(encoding="utf-8") as nothing:
         monkeypatch.setitem(sys.__dict__, "stdin", nothing)
         assert sessions() is None
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"), [("1", 0), (" 2 ", 1), ("", None), ("3", None), ("0", None), ("-1", None), ("x", None)]
+)
+def test_one_of_several_is_chosen_by_its_number_and_anything_else_is_none(terminal, capsys, typed, place):
+    os.write(terminal, f"{typed}\n".encode())
+    assert chooser("Which?", ["column B \x1b[2J", "column D"]) == place
+    shown = capsys.readouterr().err
+    assert "  2  column D" in shown
+    assert "\x1b" not in shown

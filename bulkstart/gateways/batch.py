@@ -73,19 +73,19 @@ def batch_call(requests: Sequence[StartRequest]) -> HttpCall:
 
 def _command(request: StartRequest) -> str:
     pairs = [("TEMPLATE_ID", str(request.template_id))]
-    pairs += _flat("DOCUMENT_ID", document_id(request.entity_type, request.entity_id))
-    pairs += _flat("PARAMETERS", request.parameters)
+    pairs += flat("DOCUMENT_ID", document_id(request.entity_type, request.entity_id))
+    pairs += flat("PARAMETERS", request.parameters)
     return f"{_START}?" + "&".join(f"{name}={quote(value, safe='')}" for name, value in pairs)
 
 
-def _flat(name: str, value: Json) -> Iterator[tuple[str, str]]:
+def flat(name: str, value: Json) -> Iterator[tuple[str, str]]:
     """Bracket syntax: ``PARAMETERS[who][0]=user_1``."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _flat(f"{name}[{key}]", inner)
+            yield from flat(f"{name}[{key}]", inner)
     elif isinstance(value, list | tuple):
         for place, inner in enumerate(value):
-            yield from _flat(f"{name}[{place}]", inner)
+            yield from flat(f"{name}[{place}]", inner)
     else:
         yield name, value if isinstance(value, str) else json.dumps(value)
 
@@ -95,7 +95,7 @@ def read_batch(requests: Sequence[StartRequest], answer: Answer, *, oauth: bool)
     reply = opened(answer, oauth=oauth)
     if reply.failed:
         return [_whole(reply.failed)] * len(requests)
-    maps = _maps(reply.result)
+    maps = maps_of(reply.result)
     keys = keys_of(requests)
     if maps is None or not (set(maps[0]) | set(maps[1])) <= set(keys):
         return [InDoubt("BAD_ANSWER", "the answer is not one to this batch; it may have started")] * len(requests)
@@ -112,7 +112,7 @@ def read_times(requests: Sequence[StartRequest], answer: Answer) -> list[Spent]:
     return [*inner, replace(read_time(answer), duration=None)]
 
 
-def _maps(result: Json) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
+def maps_of(result: Json) -> tuple[Mapping[str, Any], Mapping[str, Any]] | None:
     """``result`` and ``result_error``; an empty one comes as ``[]``. A list that holds something has lost its keys."""
     if not isinstance(result, dict):
         return None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bulkstart.gateways import Me, Stopped, batch, questions
+from bulkstart.gateways import Me, Stopped, batch, existing, questions
 from bulkstart.gateways.codes import EXPIRED_TOKEN
 from bulkstart.gateways.definitions import read_template
 from bulkstart.gateways.documents import document_id
@@ -36,6 +36,7 @@ class Native:
     oauth: bool = False
     dialect: str = "native"
     max_batch: int = batch.LARGEST
+    most_ids: int = existing.NATIVE_IDS
     timeout: float = 90.0
     settle: float = 60.0
     late: float = 100.0
@@ -144,6 +145,14 @@ class Native:
         if rows is None:
             return None
         return [running for row in rows if (running := read_running_row(row)) is not None], _count(reply.payload.get("total"))
+
+    def exist_call(self, entity_type: str, ids: Sequence[int], /) -> HttpCall | None:
+        """The request that tells which entities exist, of up to ``most_ids``; ``None`` for a type that cannot be asked for (1.8)."""
+        return existing.native_call(entity_type, ids)
+
+    def read_exist(self, ids: Sequence[int], answer: Answer, /) -> existing.Existing | None:
+        """What the answer tells of ``ids``; ``None`` where it tells nothing."""
+        return existing.read_native(ids, answer, oauth=self.oauth)
 
     def stop_call(self, workflow_id: str, /, *, erase: bool) -> HttpCall:
         """End a running workflow: its data are kept, or with ``erase`` they go with it; the id stays a text (1.7)."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from bulkstart.gateways import Me, Stopped
+from bulkstart.gateways import Me, Stopped, existing
 from bulkstart.gateways.bodies import (
     WORKFLOW_ID,
     decode,
@@ -72,6 +72,7 @@ class Vibecode:
     dialect: str = "vibecode"
     portal: str = ""
     max_batch: int = 1
+    most_ids: int = existing.VIBECODE_IDS
     timeout: float = 130.0
     settle: float = 100.0
     late: float = 160.0
@@ -177,6 +178,14 @@ class Vibecode:
         if answer.status != 200 or not isinstance(payload, dict) or not isinstance(payload.get("data"), list):  # noqa: PLR2004
             return None
         return [running for entry in payload["data"] if (running := read_running_row(entry)) is not None], _total(payload)
+
+    def exist_call(self, entity_type: str, ids: Sequence[int], /) -> HttpCall | None:
+        """The request that tells which entities exist, of up to ``most_ids``; ``None`` for a type that cannot be asked for (1.8)."""
+        return existing.vibecode_call(entity_type, ids)
+
+    def read_exist(self, ids: Sequence[int], answer: Answer, /) -> existing.Existing | None:
+        """What the answer tells of ``ids``; ``None`` where it tells nothing."""
+        return existing.read_vibecode(ids, answer)
 
     def stop_call(self, workflow_id: str, /, *, erase: bool) -> HttpCall:
         """End a running workflow: its data are kept, or with ``erase`` it is aborted at once (1.7)."""
