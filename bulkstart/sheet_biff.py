@@ -90,7 +90,10 @@ class Texts:
             self._at += taken * width
             size -= taken
         self._skip(4 * runs + beside)
-        return "".join(pieces)
+        whole = "".join(pieces)
+        if len(pieces) > 1 and not whole.isascii():  # a character of two halves may have been parted
+            return whole.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+        return whole
 
     def _take(self, size: int) -> bytes:
         if self._at >= len(self._blocks[self._place]):

@@ -21,7 +21,7 @@ _PIECE: Final = re.compile(
 )
 _CONDITION: Final = re.compile(r"([<>=]{1,2})\s*(-?\d+(?:\.\d+)?)")
 _CURRENCY: Final = re.compile(r"\$([^-]*)")
-_HARMLESS: Final = re.compile(r"(?:[#?0]*[#?],)*[#?]*0?(?:\.[0#?]*)?|general|@|", re.IGNORECASE)
+_HARMLESS: Final = re.compile(r"(?=[#,]*[0#?])(?:[#?0]*[#?],)*[#?]*0?(?:\.[0#?]*)?|general|@", re.IGNORECASE)
 _LONGEST: Final = 400  # characters of a format; Excel's own limit is 255
 _TESTS: Final = {
     "<": Decimal.__lt__,
@@ -34,25 +34,24 @@ _TESTS: Final = {
 
 
 def is_harmless(code: str) -> bool:
-    """Return whether a format can show no whole number as another one, without a look at the number."""
-    first, *others = code.split(";")
-    return "[" not in code and _HARMLESS.fullmatch(first.strip()) is not None and (first != "" or not others)
+    """Return whether a format shows every whole number above zero as itself, without a look at the number."""
+    return not code or ("[" not in code and _HARMLESS.fullmatch(code.partition(";")[0].strip()) is not None)
 
 
 @lru_cache(8192)
 def as_shown(number: int, code: str) -> int:
     """Return the number; a ``DisguisedNumber`` where the format shows something else than its digits."""
-    text = _display(Decimal(number), code[:_LONGEST])
+    text = _display(Decimal(number), code[:_LONGEST] or "General")
     return number if shows(text, number) else DisguisedNumber(number, text.strip())
 
 
 def shows(text: str, number: int) -> bool:
     """Return whether a displayed text is this whole number: its digits, perhaps grouped, with zeros as decimals or a currency."""
     bare = "".join(sign for sign in text if not sign.isspace() and unicodedata.category(sign) not in ("Sc", "Cf"))
-    whole = re.fullmatch(r"(-?)(\d{1,3}(?:([.,'’])\d{3})(?:\3\d{3})*|\d+)(?:[.,]0+)?", bare, re.ASCII)
+    whole = re.fullmatch(r"(-?)(\d{1,3}(?:([.,'’])\d{3})(?:\3\d{3})*|\d+)(?:[.,]0*)?", bare, re.ASCII)
     if whole and whole[1] + re.sub(r"\D", "", whole[2]) == str(number):
         return True
-    return re.fullmatch(rf"{number}(?:[.,]0+)?", bare) is not None
+    return re.fullmatch(rf"{number}(?:[.,]0*)?", bare) is not None
 
 
 def _display(number: Decimal, code: str) -> str:

@@ -24,6 +24,7 @@ _TABLE, _TEXT, _OFFICE = f"{_NS}table:1.0 ", f"{_NS}text:1.0 ", f"{_NS}office:1.
 _ERROR_KIND: Final = "urn:org:documentfoundation:names:experimental:calc:xmlns:calcext:1.0 value-type"
 _ERROR: Final = re.compile(r"#[^\s#]{1,20}[!?]|#N/A|#Н/Д|(?:Err|Ошибка|Ошиб):\d{3}")
 _DURATION: Final = re.compile(r"(-?)P(?:(\d{1,6})D)?T?(?:(\d{1,7})H)?(?:(\d{1,7})M)?(?:(\d{1,7})(?:[.,](\d{1,6})\d*)?S)?")
+_TRUTHS: Final = frozenset(("true", "false", "истина", "ложь"))
 _MIDNIGHT: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  cells have no zone
 _ROW: Final = _TABLE + "table-row"
 _MOST_REPEATED: Final = 100_000
@@ -172,6 +173,8 @@ def cell_value(cell: Mapping[str, str], text: str) -> object:
 def _number(cell: Mapping[str, str], text: str) -> object:
     """Return a number; one that is disguised where the display text shows another."""
     number = read_number(cell[_OFFICE + "value"])
+    if number in (0, 1) and text.strip().casefold() in _TRUTHS:
+        return number == 1
     if isinstance(number, int) and text.strip() and not shows(text, number):
         return DisguisedNumber(number, text.strip())
     return number
