@@ -25,7 +25,7 @@ _VALUE_OR_END: Final = re.compile(r"=\s*([\"'])|>")
 _ATTRIBUTE: Final = re.compile(r"(colspan|rowspan|style)\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s\"'>]+)", re.IGNORECASE)
 _NO_DISPLAY: Final = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 _CELL_INSIDE: Final = re.compile(r"</?t[dr]\b", re.IGNORECASE)
-_RAW: Final = frozenset(("style", "script"))
+_RAW: Final = {name: re.compile(f"</{name}[^>]*>", re.IGNORECASE) for name in ("style", "script")}
 _LINES: Final = frozenset(("br", "p", "div", "li", "tr", "h1", "h2", "h3"))
 _LONGEST_HEAD: Final = 4096
 
@@ -210,7 +210,8 @@ def _tokens(text: str) -> Iterator[str | _Tag]:
             name = found[2].lower()
             yield _Tag(name, bool(found[1]), attributes)
             if name in _RAW and not found[1]:
-                at = _behind(text, f"</{name}", at, at)
+                close = _RAW[name].search(text, at)
+                at = _behind(text, close[0] if close else "\0", at, at)
         else:
             yield "<"
             at = start + 1

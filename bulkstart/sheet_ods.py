@@ -27,7 +27,8 @@ _DURATION: Final = re.compile(r"(-?)P(?:(\d{1,6})D)?T?(?:(\d{1,7})H)?(?:(\d{1,7}
 _TRUTHS: Final = frozenset(("true", "false", "истина", "ложь"))
 _MIDNIGHT: Final = dt.datetime(2000, 1, 1)  # noqa: DTZ001  cells have no zone
 _ROW: Final = _TABLE + "table-row"
-_MOST_REPEATED: Final = 100_000
+_MOST_REPEATED: Final = 1_000_000
+"""Cells that one row may become."""
 _CELLS: Final = (_TABLE + "table-cell", _TABLE + "covered-table-cell")
 _BESIDE: Final = (_OFFICE + "annotation", _TEXT + "note", _TABLE + "shapes", _TEXT + "ruby-text")
 """What stands in a cell and is none of its text."""
@@ -133,7 +134,7 @@ class _Content:
 
     def _take_row(self) -> None:
         """Put the row into the grid as often as it is repeated; a blank one only moves on."""
-        if self._filled and self._times > _MOST_REPEATED:
+        if self._times * sum(times for _, times, _ in self._filled) > _MOST_REPEATED:
             raise SheetError(f"row {self._row + 1} is repeated {self._times:,} times, which no sheet needs")
         for number in range(self._row + 1, self._row + 1 + (self._times if self._filled else 0)):
             for first, times, value in self._filled:

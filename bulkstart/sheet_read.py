@@ -197,7 +197,8 @@ def _columns(table: _Table, header: Header) -> list[int]:
             named.update(column for column in blank if column < len(row) and not is_blank(row[column]))
             blank = [column for column in blank if column not in named]
         if len(row) > len(cells):
-            named.update(column for column in range(len(cells), min(len(row), end)) if not is_blank(row[column]))
+            beyond = enumerate(row[len(cells) : end], len(cells))
+            named.update(column for column, cell in beyond if cell is not None and column not in named and not is_blank(cell))
     return sorted(named)
 
 
@@ -209,11 +210,16 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
     rows = table.rows[header.place + 1 :]
     columns = _columns(table, header)
     last = columns[-1] + 1
-    blanks = ["" if table.in_records else None] * last
-    values = np.array([row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows], dtype=object)
+    blank = "" if table.in_records else None
+    if len(columns) == last:
+        blanks = [blank] * last
+        values = np.array([row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows], dtype=object)
+    else:
+        picked = [[row[column] if column < len(row) else blank for column in columns] for _, row in rows]
+        values = np.array(picked, dtype=object)
     headers = [header_text(cells[column]) if column < len(cells) else "" for column in columns]
     frame = pd.DataFrame(
-        values if len(columns) == last else values[:, columns],
+        values,
         index=pd.Index([place for place, _ in rows], dtype="int64"),
         columns=pd.Index(headers, dtype=object),
         dtype=object,
@@ -232,7 +238,9 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
         notes=(_summary(table, header, len(rows), blank_rows), *_header_notes(table, header), *table.notes),
         visible_only=table.visible_only,
     )
-    frame.attrs["ragged"] = _ragged(rows, table.misquoted, len(cells), last) if table.in_records else {}
+    frame.attrs["ragged"] = (
+        _ragged(rows, table.misquoted, len(cells), last, in_html=table.format == "html") if table.in_records else {}
+    )
     return frame
 
 
@@ -242,13 +250,15 @@ def _codec(dialect: Dialect | None) -> str | None:
     return "utf-8-sig" if dialect.bom and dialect.encoding == "utf-8" else dialect.encoding
 
 
-def _ragged(rows: Rows, misquoted: Iterable[int], width: int, last: int) -> dict[int, int]:
-    """Return the rows of a CSV file that have other cells than the header: too few, or more with something in them."""
+def _ragged(rows: Rows, misquoted: Iterable[int], width: int, last: int, *, in_html: bool) -> dict[int, int]:
+    """Return the rows that have other cells than the header: too few, or more with something in them; in HTML those behind too."""
     found = {
         number: len(row)
         for number, row in rows
         if len(row) != width and (len(row) < last or any(not is_blank(cell) for cell in row[width:]))
     }
+    if short := [number for number, count in found.items() if count < width] if in_html else []:
+        return {number: len(row) for number, row in rows if number >= short[0] or number in found}  # HTML in it broke the table
     stray = set(misquoted)
     return found | {number: len(row) for number, row in rows if number in stray} if stray else found
 

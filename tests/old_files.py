@@ -107,7 +107,7 @@ def shared_texts(texts: Sequence[str]) -> bytes:
     return b"".join(record(0x3C if place else 0xFC, bytes(block)) for place, block in enumerate(blocks))
 
 
-def biff8(  # noqa: PLR0913  one keyword for each thing a workbook may have
+def biff8(
     tabs: Mapping[str, Cells],
     *,
     states: Mapping[str, int] | None = None,
@@ -235,7 +235,9 @@ def xlsb(
     styles = xlsb_record(278) + xlsb_record(615, struct.pack("<I", len(FORMATS))) + styles + xlsb_record(616)
     styles += xlsb_record(626, struct.pack("<I", 1)) + xlsb_record(47, struct.pack("<HH12x", 0xFFFF, 14)) + xlsb_record(627)
     xfs = b"".join(xlsb_record(47, struct.pack("<HH12x", 0, number)) for number in (0, *FORMATS))
-    contents["xl/styles.bin"] = styles + xlsb_record(617, struct.pack("<I", 1 + len(FORMATS))) + xfs + xlsb_record(618) + xlsb_record(279)
+    contents["xl/styles.bin"] = (
+        styles + xlsb_record(617, struct.pack("<I", 1 + len(FORMATS))) + xfs + xlsb_record(618) + xlsb_record(279)
+    )
     strings = b"".join(xlsb_record(19, b"\0" + xlsb_text(text)) for text in texts)
     contents["xl/sharedStrings.bin"] = xlsb_record(159, struct.pack("<II", len(texts), len(texts))) + strings + xlsb_record(160)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
@@ -283,12 +285,16 @@ def _xlsb_cell(at: bytes, value: object, texts: list[str]) -> bytes:
 # ------------------------------------------------------------------------------------------------------- .ods, HTML
 
 _ODS = "urn:oasis:names:tc:opendocument:xmlns"
-ODS_HEADER = "<table:table-row><table:table-cell office:value-type='string'><text:p>ID</text:p></table:table-cell></table:table-row>"
+ODS_HEADER = (
+    "<table:table-row><table:table-cell office:value-type='string'><text:p>ID</text:p></table:table-cell></table:table-row>"
+)
 
 
 def ods_content(rows: str | Mapping[str, str], styles: str = "", before: str = "") -> str:
     tabs = {"Deals": rows} if isinstance(rows, str) else rows
-    tables = "".join(f'<table:table table:name="{name}" table:style-name="s{name}">{content}</table:table>' for name, content in tabs.items())
+    tables = "".join(
+        f'<table:table table:name="{name}" table:style-name="s{name}">{content}</table:table>' for name, content in tabs.items()
+    )
     return (
         f'<?xml version="1.0"?>{before}<office:document-content xmlns:office="{_ODS}:office:1.0" xmlns:table="{_ODS}:table:1.0" '
         f'xmlns:text="{_ODS}:text:1.0" xmlns:style="{_ODS}:style:1.0" '
@@ -298,7 +304,9 @@ def ods_content(rows: str | Mapping[str, str], styles: str = "", before: str = "
     )
 
 
-def ods(path: Path, rows: str | Mapping[str, str] = "", *, content: str | bytes = "", manifest: str = "<x/>", styles: str = "") -> Path:
+def ods(
+    path: Path, rows: str | Mapping[str, str] = "", *, content: str | bytes = "", manifest: str = "<x/>", styles: str = ""
+) -> Path:
     """Write an OpenDocument spreadsheet whose tables hold these ``table-row`` elements (one table ``Deals``, or by name)."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
         package.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
