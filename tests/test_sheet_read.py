@@ -197,9 +197,9 @@ def test_attributes_survive_what_pandas_does_to_them(tmp_path: Path) -> None:
     assert frame.copy().attrs["sheet"] == frame.attrs["sheet"]
 
 
+_HOW = {3: 'hidden="1"', 4: 'hidden="true"', 6: 'ht="0"'}
 _FILTERED = "".join(
-    f'<row r="{number}"{" hidden='1'" if number in (3, 4) else " ht='0'" if number == 6 else ""}>'
-    f'<c r="A{number}"><v>{5140 + number}</v></c><c r="B{number}"><v>1</v></c></row>'
+    f'<row r="{number}" {_HOW.get(number, "")}><c r="A{number}"><v>{5140 + number}</v></c><c r="B{number}"><v>1</v></c></row>'
     for number in range(2, 8)
 )
 
