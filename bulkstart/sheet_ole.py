@@ -83,6 +83,8 @@ def _links(start: int, table: tuple[int, ...]) -> Iterator[int]:
     for _ in table:
         if start >= _LAST:
             return
+        if start >= len(table):
+            raise SheetError("a part of it is lost")
         yield start
         start = table[start]
     if table and start < _LAST:

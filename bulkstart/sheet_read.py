@@ -34,6 +34,7 @@ class _Table:
     misquoted: Mapping[int, int] = field(default_factory=dict)
     encoding: str | None = None
     visible_only: bool = False
+    left_out: frozenset[int] = frozenset()
 
     @property
     def in_records(self) -> bool:
@@ -118,11 +119,12 @@ def _shown(table: _Table, header: Header) -> _Table:
     if hidden:
         done = "left out (--visible-only)" if table.visible_only else "taken like the others (--visible-only leaves them out)"
         notes.append(f"{_counted(len(hidden), 'hidden row')} (a filter, perhaps), {done}")
-        rows = [row for row in rows if row[0] not in hidden] if table.visible_only else rows
+    left_out = frozenset(hidden) if table.visible_only else table.left_out
+    rows = [row for row in rows if row[0] not in left_out] if left_out else rows
     columns = [letter(column) for column in table.tab.hidden_columns if any(_holds(row, column) for _, row in rows)]
     if columns:
         notes.append(f"{_counted(len(columns), 'hidden column')} ({', '.join(columns[:5])}), read like the others")
-    return replace(table, rows=rows, notes=(*table.notes, *notes))
+    return replace(table, rows=rows, notes=(*table.notes, *notes), left_out=left_out)
 
 
 def _holds(row: Sequence[object], column: int) -> bool:
@@ -224,7 +226,7 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
         columns=pd.Index(headers, dtype=object),
         dtype=object,
     )
-    blank_rows = rows[-1][0] - number - len(rows)
+    blank_rows = rows[-1][0] - number - len(rows) - sum(hidden < rows[-1][0] for hidden in table.left_out)
     frame.attrs["sheet"] = SheetSource(
         path=str(table.path),
         format=table.format,

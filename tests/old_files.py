@@ -56,21 +56,28 @@ def compound(streams: Mapping[str, bytes], sector: int = 512) -> bytes:
     directory = directory.ljust(-(-len(directory) // sector) * sector, b"\0")
     chains.append(list(range(count, count + len(directory) // sector)))
     count += len(directory) // sector
-    tables = 1
-    while tables * sector // 4 < count + tables:
+    tables, more = 1, 0
+    while tables * sector // 4 < count + tables + more:
         tables += 1
+        more = -(-max(tables - 109, 0) // (sector // 4 - 1))
     links = [0xFFFFFFFF] * (tables * sector // 4)
     for chain in chains:
         for here, there in zip(chain, [*chain[1:], 0xFFFFFFFE], strict=True):
             links[here] = there
     places = list(range(count, count + tables))
-    for place in places:
-        links[place] = 0xFFFFFFFD
+    beyond, width = list(range(count + tables, count + tables + more)), sector // 4 - 1
+    for place in (*places, *beyond):
+        links[place] = 0xFFFFFFFD if place in places else 0xFFFFFFFC
+    rest = places[109:]
+    extra = b"".join(
+        struct.pack(f"<{width + 1}I", *[*rest[at * width : (at + 1) * width], *[0xFFFFFFFF] * width][:width], following)
+        for at, following in enumerate([*beyond[1:], 0xFFFFFFFE][:more])
+    )
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH6x", 62, 3, 0xFFFE, shift, 6)
-    header += struct.pack("<IIIIIIIII", 0, tables, chains[-1][0], 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0)
-    header += b"".join(struct.pack("<I", place) for place in [*places, *[0xFFFFFFFF] * (109 - len(places))])
+    header += struct.pack("<IIIIIIIII", 0, tables, chains[-1][0], 0, 4096, 0xFFFFFFFE, 0, [*beyond, 0xFFFFFFFE][0], more)
+    header += b"".join(struct.pack("<I", place) for place in [*places, *[0xFFFFFFFF] * 109][:109])
     content = b"".join(body.ljust(-(-len(body) // sector) * sector, b"\0") for body in bodies.values())
-    return header.ljust(max(sector, 512), b"\0") + content + directory + struct.pack(f"<{len(links)}I", *links)
+    return header.ljust(max(sector, 512), b"\0") + content + directory + struct.pack(f"<{len(links)}I", *links) + extra
 
 
 def _entry(name: str, kind: int, start: int, size: int) -> bytes:

@@ -17,6 +17,11 @@ def test_streams_are_found_by_name(sector: int) -> None:
     assert {name: file.stream(name) for name in file.streams} == streams
 
 
+def test_long_files_name_their_tables_in_sectors_of_their_own() -> None:
+    long = random.Random(1).randbytes(17_000_000)
+    assert CompoundFile(compound({"Workbook": long, "Other": b"x" * 5000})).stream("Workbook") == long
+
+
 def test_a_short_stream_lies_in_the_root_entry() -> None:
     raw = bytearray(compound({"Workbook": b"w" * 5000, "Small": b"s" * 4096}))
     directory = 512 + struct.unpack_from("<I", raw, 48)[0] * 512

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import random
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,37 @@ def test_documents_that_are_no_spreadsheet_are_named(tmp_path: Path) -> None:
         package.writestr("content.xml", "<x/>")
     with pytest.raises(SheetError, match="no spreadsheet"):
         read_sheet(tmp_path / "x.ods")
+
+
+def _mangled(raw: bytes, chance: random.Random) -> bytes:
+    changed = bytearray(raw)
+    for _ in range(chance.randrange(1, 12) if raw else 0):
+        if not changed:
+            break
+        at = chance.randrange(len(changed))
+        if chance.random() < 0.2:
+            del changed[at : at + chance.randrange(1, 40)]
+        else:
+            changed[at] = chance.choice((0, 1, 0x7F, 0xFF, chance.randrange(256)))
+    return bytes(changed) or b"x"
+
+
+@pytest.mark.parametrize("kind", ["xlsb", "xls", "ods", "html"])
+def test_any_mangled_file_is_read_or_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
+    chance = random.Random(kind)
+    path = _file(kind, tmp_path)
+    raw = path.read_bytes()
+    packed = {}
+    if kind in ("xlsb", "ods"):
+        with zipfile.ZipFile(path) as package:
+            packed = {name: package.read(name) for name in package.namelist()}
+    for _ in range(300):
+        if packed:  # within the archive, where its check sums do not help
+            name = chance.choice([name for name, content in packed.items() if content])
+            with zipfile.ZipFile(path, "w") as package:
+                for part, content in packed.items():
+                    package.writestr(part, _mangled(content, chance) if part == name else content)
+        else:
+            path.write_bytes(_mangled(raw, chance))
+        with suppress(SheetError):
+            read_sheet(path)

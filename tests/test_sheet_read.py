@@ -209,6 +209,7 @@ def test_hidden_rows_are_left_out_where_only_visible_ones_are_wanted(tmp_path: P
     frame = read_sheet(path, visible_only=True)
     assert (frame.index.tolist(), frame["ID"].tolist()) == ([2, 5, 7], [5142, 5145, 5147])
     assert "3 hidden rows (a filter, perhaps), left out (--visible-only)" in _source(frame).notes
+    assert (_source(frame).blank_rows, _source(read_sheet(path)).blank_rows) == (0, 0), "hidden rows are no blank ones"
     assert (_source(frame).visible_only, _source(read_sheet(path)).visible_only) == (True, False)
     assert len(read_sheet(path)) == 6
 
