@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from bulkstart.model import ENTITY_TYPES, ErrorCell, UncalculatedCell
+from bulkstart.model import ENTITY_TYPES, DisguisedNumber, ErrorCell, UncalculatedCell
 
 LONGEST: Final = 15
 """Digits that a spreadsheet number keeps; a longer one has been rounded, and no portal has such ids."""
@@ -190,7 +190,17 @@ def _prefix_type(prefix: str) -> str | None:
     return _PREFIXES.get(prefix)
 
 
+def undisguised(value: object) -> None:
+    """Raise ``CellError`` for a number that its format shows as other digits: the person saw those, the file holds these."""
+    if isinstance(value, DisguisedNumber):
+        seen = f"as {shown(value.shown)}" if value.shown else "as nothing"
+        raise misfit(
+            value, f"is what the cell holds, but its number format shows it {seen}; write what you mean in the format 'Text'"
+        )
+
+
 def _whole(value: object, noun: str) -> int:
+    undisguised(value)
     if isinstance(value, dt.date | dt.time | dt.timedelta):
         raise misfit(value, f"is a date or time, not {noun}; format the cell as a number and write it again")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):

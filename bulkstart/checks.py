@@ -93,9 +93,7 @@ def _note_ragged(frame: pd.DataFrame, width: int, findings: Findings) -> None:
         return
     for position, label in enumerate(frame.index.tolist()):
         if label in ragged:
-            why = (
-                f"the row has {ragged[label]} fields, the sheet {width} columns, or a quote is stray; mend it, nothing is shifted"
-            )
+            why = f"the row has {ragged[label]} fields, the sheet {width} columns, or a quote, or HTML above it, is broken; mend it, nothing is shifted"
             findings.add(position, None, "ragged-row", why)
 
 

@@ -105,7 +105,7 @@ class Claimant:
         if isinstance(source, SheetSource):
             path = os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace")
             kept["whole_file"] = self.whole_file
-            kept |= {name: getattr(source, name) for name in ("tab", "header_row", "encoding", "delimiter")}
+            kept |= {name: getattr(source, name) for name in ("tab", "header_row", "encoding", "delimiter", "visible_only")}
         return {
             "id": self.run_id,
             "started_at": time.time(),

@@ -151,6 +151,7 @@ def read(arguments: argparse.Namespace, expected: Iterable[str], console: Consol
         header_row=arguments.header_row,
         encoding=arguments.encoding,
         delimiter=arguments.delimiter,
+        visible_only=arguments.visible_only,
         expected=tuple(expected),
     )
     for note in frame.attrs["sheet"].notes:

@@ -179,6 +179,8 @@ def _options(past: PastRun, given: Mapping[str, Any]) -> Options:
             raise UsageError(
                 f"--{name.replace('_', '-')} {value} differs from that of run {past.run_id} ({kept_one}): leave it out"
             )
+    if given.get("visible_only") and not past.settings.get("visible_only"):
+        raise UsageError(f"--visible-only differs from run {past.run_id}, which took hidden rows too: leave it out")
     more = {name: value for name, value in given.items() if name in known and name not in OF_THE_RUN}
     return Options(**(kept | {"skip_invalid": True} | more))
 
@@ -218,6 +220,7 @@ def _read(past: PastRun, source: Path, given: Mapping[str, Any]) -> pd.DataFrame
         header_row=own.get("header_row"),
         encoding=given.get("encoding") or own.get("encoding"),
         delimiter=given.get("delimiter") or own.get("delimiter"),
+        visible_only=bool(own.get("visible_only")),
         expected=tuple((own.get("columns") or {}).values()),
     )
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, cast
+from typing import Any, Self, TypeAlias, cast
 
 from bulkstart.result_columns import Previous, Status
 
@@ -34,12 +34,29 @@ class UncalculatedCell(str):
     __slots__ = ()
 
 
+class DisguisedNumber(int):
+    """A whole number that its number format shows as another text, ``shown``: 5141 as ``05141``, 5141000000 as ``5141``.
+
+    It is that number wherever numbers count; where its digits count, as in an id, nobody knows which was meant.
+    """
+
+    shown: str
+
+    def __new__(cls, number: int, shown: str) -> Self:
+        made = super().__new__(cls, number)
+        made.shown = shown
+        return made
+
+    def __reduce__(self) -> tuple[type[Self], tuple[int, str]]:
+        return type(self), (int(self), self.shown)
+
+
 @dataclass(frozen=True, slots=True)
 class SheetSource:
     """Where a frame came from and how the file was read; ``frame.attrs["sheet"]``.
 
     ``format`` is decided by the bytes (``csv``, ``xlsx``, …), ``letters`` and ``headers`` stand for the frame's columns in order,
-    ``notes`` are sentences about what was detected and why, for people.
+    ``notes`` are sentences about what was detected and why, for people; ``visible_only``: hidden rows were left out.
     """
 
     path: str
@@ -52,6 +69,7 @@ class SheetSource:
     delimiter: str | None = None
     blank_rows: int = 0
     notes: tuple[str, ...] = ()
+    visible_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ def sheet_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--header-row", type=int, metavar="N", help="the sheet row that holds the headers (default: found, and shown)"
     )
+    group.add_argument(
+        "--visible-only", action="store_true", help="leave hidden and filtered rows out (default: they are rows, and counted)"
+    )
     group.add_argument("--encoding", metavar="NAME", help="of a CSV file (default: detected, and shown)")
     group.add_argument("--delimiter", metavar="CHARACTER", help="of a CSV file (default: detected, and shown)")
     group.add_argument("--decimal", choices=[".", ","], metavar=".|,", help="decimal separator of numbers that are text")

@@ -180,7 +180,7 @@ def _shown(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-OF_THE_READER = frozenset({"tab", "header_row", "encoding", "delimiter"})
+OF_THE_READER = frozenset({"tab", "header_row", "encoding", "delimiter", "visible_only"})
 
 
 def options_of(given: Mapping[str, Any]) -> Options:

@@ -1,7 +1,9 @@
 """Files become frames, and frames become files; nothing is inferred, every cell stays what it was.
 
     sheet_bytes   what a file is, by its first bytes
-    sheet_csv     encoding, delimiter, records          sheet_xlsx, sheet_xml   package, tabs, cells
+    sheet_csv     encoding, delimiter, records
+    sheet_open    workbooks: sheet_xlsx, sheet_xlsb, sheet_ods, sheet_xls, sheet_html; their tabs: sheet_tabs
+    sheet_cell    what a cell holds: numbers, dates, errors; sheet_format: numbers that are shown as others
     sheet_grid    rows of cells, and the header among them
     sheet_read    files → frames                        sheet_layout            what of the source a results file keeps
     sheet_new     a blank workbook for a template         sheet_origin  where such a sheet belongs

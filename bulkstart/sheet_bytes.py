@@ -10,6 +10,8 @@ from bulkstart.errors import SheetError
 
 MAX_CSV_BYTES = 500_000_000
 MAX_WORKBOOK_BYTES = 300_000_000
+MAX_OLD_BYTES = 100_000_000
+"""Of .xls workbooks and HTML tables, which are held in memory."""
 
 _AS_XLSX = "open it in Excel and save it as 'Excel workbook (.xlsx)', then give that file"
 _NOT_A_SHEET = (
@@ -33,17 +35,19 @@ _BOM = b"\xef\xbb\xbf"
 
 
 def format_of(path: Path) -> str:
-    """Return ``"csv"`` or ``"zip"`` (a workbook, as far as the first bytes tell).
+    """Return ``"csv"``, ``"zip"`` or ``"ole"`` (workbooks, as far as the first bytes tell), or ``"html"``.
 
     Raises ``SheetError`` for a path that is no readable file, for one that is too big, and for every other format.
     """
     size = _size(path)
     with path.open("rb") as file:
         head = file.read(4096)
-        if head.startswith(_OLE):
-            raise SheetError(f"{path} is {_ole_kind(head + file.read(2_000_000))}")
+    if head.startswith(_OLE):
+        return _within(path, size, MAX_OLD_BYTES, "ole")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _within(path, size, MAX_WORKBOOK_BYTES, "zip")
+    if _plain(head).startswith(_MARKUP):
+        return _within(path, size, MAX_OLD_BYTES, "html")
     refusal = _refusal(head)
     if refusal:
         raise SheetError(f"{path} is {refusal}")
@@ -86,12 +90,10 @@ def _refusal(head: bytes) -> str | None:
     for magic, version in _OLD_EXCEL:
         if head.startswith(magic):
             return f"a workbook of Excel {version} (.xls), which is not read; {_AS_XLSX}"
-    text = head.removeprefix(_BOM).lstrip().lower()
+    text = _plain(head)
     if text.startswith((b"<?xml", b"<workbook", b"<ss:workbook")):
         spreadsheet = b"urn:schemas-microsoft-com:office:spreadsheet" in text
         return f"{'an Excel 2003 XML spreadsheet' if spreadsheet else 'an XML document'}, which is not read; {_AS_XLSX}"
-    if text.startswith(_MARKUP):
-        return f"an HTML table, whatever its name says (Bitrix24's own 'Export to Excel'), which is not read yet; {_AS_XLSX}"
     if text.startswith((b'{"', b"[{")):
         return "JSON, not a sheet; give a CSV file or an Excel workbook (.xlsx)"
     if text.startswith(b"mime-version:"):
@@ -99,11 +101,8 @@ def _refusal(head: bytes) -> str | None:
     return None
 
 
-def _ole_kind(head: bytes) -> str:
-    if "EncryptedPackage".encode("utf-16-le") in head:
-        return "a workbook protected by a password; open it in Excel, save it without the password, then give that file"
-    if any(name.encode("utf-16-le") in head for name in ("Workbook", "Book")):
-        return f"an old Excel workbook (.xls, Excel 97-2003), whatever its name says, which is not read yet; {_AS_XLSX}"
-    if "WordDocument".encode("utf-16-le") in head:
-        return "a Word document (.doc), not a sheet; give a CSV file or an Excel workbook (.xlsx)"
-    return f"an OLE document without a workbook in it, or a damaged one; {_AS_XLSX}"
+def _plain(head: bytes) -> bytes:
+    """Return the first bytes without BOM, white space and capitals; of UTF-16, every second one."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head[2:].replace(b"\0", b"")
+    return head.removeprefix(_BOM).lstrip().lower()

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final
 
 from bulkstart.model import ErrorCell, UncalculatedCell
+from bulkstart.sheet_format import as_shown, is_harmless
 from bulkstart.sheet_xml import unescape
 
 _DIGITS: Final = 15  # that Excel keeps; a longer number may have been rounded
@@ -27,16 +28,21 @@ _BUILT_IN: Final = {
     "46": "elapsed",
 }
 """Number formats that a workbook refers to without spelling them out (ECMA-376 18.8.30)."""
+_ODD_BUILT_IN: Final = {"9": "0%", "10": "0.00%", "11": "0.00E+00", "12": "# ?/?", "13": "# ??/??", "48": "##0.0E+0"}
+"""Those that show a whole number as another text."""
+DATE_KINDS: Final = frozenset(("date", "time", "elapsed", "datetime"))
+STYLE_ELEMENTS: Final = frozenset(("numFmt", "xf", "cellXfs", "cellStyleXfs", "cellStyles", "dxfs"))
+"""The elements of ``styles.xml`` that :func:`telling_styles` wants to see."""
 _LITERALS: Final = re.compile(r'am/pm|a/p|"[^"]*"|\\.|_.|\*.|\[(?![hms]+\])[^\]]*\]', re.IGNORECASE)
 _TIME_MINUTES: Final = re.compile(r"h+[^a-z]*m+|m+[^a-z]*s+")
 
 
 def cell_reader(
-    strings: Sequence[str], date_styles: Mapping[str, str], shift: int
+    strings: Sequence[str], styles: Mapping[str, str], shift: int
 ) -> Callable[[dict[str, str], str | None, str | None], object]:
     """Return the function that makes a value of a cell's attributes, its text and its formula (ECMA-376, ST_CellType).
 
-    ``date_styles`` as :func:`date_styles` returns them; ``shift`` is 1462 days in a workbook that counts from 1904.
+    ``styles`` as :func:`telling_styles` returns them; ``shift`` is 1462 days in a workbook that counts from 1904.
     """
 
     def read(cell: dict[str, str], text: str | None, formula: str | None) -> object:
@@ -47,13 +53,33 @@ def cell_reader(
             return strings[int(text)] or None
         if kind is None or kind == "n":
             number = read_number(text)
-            style = date_styles.get(cell.get("s", ""))
-            return number if style is None or isinstance(number, str) else read_date(number, style, shift)
+            style = styles.get(cell.get("s", ""))
+            return number if style is None or isinstance(number, str) else styled(number, style, shift)
         if kind == "b":
             return text in ("1", "true")
-        return ErrorCell(text) if kind == "e" else _iso_date(text) if kind == "d" else unescape(text)
+        return ErrorCell(text) if kind == "e" else iso_date(text) if kind == "d" else unescape(text)
 
     return read
+
+
+def styled(number: float, style: str, shift: int) -> object:
+    """Return what a number is in a style of :func:`telling_styles`: a date, or a number that may be disguised."""
+    if style in DATE_KINDS:
+        return read_date(number, style, shift)
+    return as_shown(number, style) if isinstance(number, int) else number
+
+
+def in_style(number: float, styles: Sequence[str | None], place: int, shift: int) -> object:
+    """Return what a number is in the style of that place; in one that is not there it is a number."""
+    if number != number:  # noqa: PLR0124  NaN is what differs from itself
+        return ErrorCell("#NUM!")
+    style = styles[place] if place < len(styles) else None
+    return number if style is None else styled(number, style, shift)
+
+
+def read_float(number: float) -> int | float:
+    """Return a stored number as :func:`read_number` reads its text."""
+    return int(number) if number.is_integer() and -_EXACT < number < _EXACT else number
 
 
 def read_number(text: str) -> int | float | str:
@@ -87,8 +113,8 @@ def read_date(number: float, style: str, shift: int) -> object:
     return moment.date() if style == "date" and not rest else moment
 
 
-def _iso_date(text: str) -> object:
-    """Return the value of a cell of type ``d`` (Strict OOXML); the text where it is no ISO 8601."""
+def iso_date(text: str) -> object:
+    """Return the date, time or datetime of an ISO 8601 text (Strict OOXML, OpenDocument); the text where it is no ISO 8601."""
     for read in (dt.date.fromisoformat, dt.time.fromisoformat, dt.datetime.fromisoformat):
         try:
             return read(text)
@@ -97,26 +123,33 @@ def _iso_date(text: str) -> object:
     return text
 
 
-def date_styles(styles: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
-    """Return which cell styles show dates: style number as text → ``date``, ``time``, ``elapsed`` or ``datetime``.
+def telling_styles(styles: Iterable[tuple[str, Mapping[str, str]]]) -> dict[str, str]:
+    """Return which cell styles say what a number is: style number as text → kind of date, or a number format to compare with.
 
-    ``styles`` are the elements of ``styles.xml`` in order.
+    Kinds of dates are ``date``, ``time``, ``elapsed``, ``datetime``. ``styles`` are the elements of ``styles.xml`` in order.
     """
-    formats: dict[str, str | None] = dict(_BUILT_IN)
+    formats: dict[str, str] = {}
     found: dict[str, str] = {}
     counted = -1
     inside = False
     for kind, attributes in styles:
         if kind == "numFmt":
-            formats[attributes["numFmtId"]] = date_kind(attributes["formatCode"])
+            formats[attributes["numFmtId"]] = attributes["formatCode"]
         elif kind in ("cellXfs", "cellStyleXfs", "cellStyles", "dxfs"):
             inside = kind == "cellXfs"
         elif kind == "xf" and inside:
             counted += 1
-            shown = formats.get(attributes.get("numFmtId", "0"))
-            if shown:
+            if shown := telling_format(attributes.get("numFmtId", "0"), formats):
                 found[str(counted)] = shown
     return found
+
+
+def telling_format(number: str, formats: Mapping[str, str]) -> str | None:
+    """Return the kind of date of a number format, or its code where it may disguise a number; ``None`` for harmless ones."""
+    code = formats.get(number)
+    if code is None:
+        return _BUILT_IN.get(number) or _ODD_BUILT_IN.get(number)
+    return date_kind(code) or (None if is_harmless(code) else code)
 
 
 def date_kind(code: str) -> str | None:

@@ -32,8 +32,11 @@ _RUSSIAN = "[а-яёА-ЯЁіїєґўІЇЄҐЎ]"
 _FREQUENT = "[оеаинтсОЕАИНТС]"  # over half of any Russian text, a quarter of another encoding misread as Russian
 _TYPOGRAPHY = "[«»„“”‘’–—…№•·©®°±§€\u00a0]"
 _SHARED = "[«»„“”‘’–—…•·©®°±§\u00a0]"  # the same bytes in windows-1251 and windows-1252
+_WESTERN = "[áàâãäåçéèêëíìîïñóòôõöøúùûüßÁÀÂÃÄÅÇÉÈÊËÍÎÑÓÔÕÖØÚÛÜªº¿¡«»„“”‘’–—…•·©®°±§€£\u00a0]"
+_WORD = "[^\\W\\d_]*[^\\W\\d_\x00-\x7f][^\\W\\d_]*"  # with a letter that is none of ASCII's
 _SAMPLE = 1_000_000
 _TELLING = 30  # letters from which on their frequency means something
+_SURE = 2_000  # characters, in which a word is looked for that a person may judge
 _END = "\x00end of the file\x00"
 
 
@@ -79,9 +82,34 @@ def detect(raw: bytes, path: Path, *, encoding: str | None, delimiter: str | Non
         raise SheetError(f"{path}: {delimiter!r} cannot be a delimiter; give one character, or 'tab'")
     line_end = re.search("\r\n|\n|\r", sample)
     quoted = re.match(rf'(?:"(?:[^"]|"")*"(?:{re.escape(chosen)}|(?=[\r\n]|\Z)))+(?:[\r\n]|\Z)', sample) is not None
-    words = re.findall(f"{_RUSSIAN}+", sample) if taken == "windows-1251" and not encoding else []
-    guess = words[0] if words and len("".join(words)) < _TELLING else ""
+    words = re.findall(_WORD, sample[:_SURE]) if taken.startswith("windows") and not encoding else []
+    guess = words[0] if words and (taken != "windows-1251" or not _surely_russian("".join(words))) else ""
     return Dialect(*(taken, bom, chosen, quoted, sep[0] if sep else "", line_end[0] if line_end else "\r\n", guess))
+
+
+def text_of(raw: bytes, path: Path, encoding: str | None, declared: str | None) -> tuple[str, str]:
+    """Return the text of a file that may declare its encoding, and the encoding that it has. Raises ``SheetError``.
+
+    In this order: a BOM, ``encoding``, UTF-8 where all bytes are, what the file declares, windows-1251 where that makes sense.
+    """
+    bom, found = next(((bom, name) for bom, name in _BOMS if raw.startswith(bom)), (b"", ""))
+    if encoding:
+        taken = _checked(raw, bom, found, encoding, path)
+    elif found:
+        taken = found
+    else:
+        taken = next((name for name in ("utf-8", declared) if name and b"\0" not in raw and _fits(raw, name)), "") or _guess(
+            raw, path
+        )
+    return _decoded(raw, len(bom), taken, path), taken
+
+
+def _fits(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except (LookupError, UnicodeError):
+        return False
+    return True
 
 
 def records(raw: bytes, dialect: Dialect, path: Path) -> Iterator[Record]:
@@ -192,6 +220,8 @@ def _guess(raw: bytes, path: Path) -> str:
     except UnicodeDecodeError as error:
         if _is_russian(raw):
             return "windows-1251"
+        if _is_western(raw):
+            return "windows-1252"
         line = raw.count(b"\n", 0, error.start) + 1
         raise SheetError(
             f"{path}, line {line}: neither UTF-8 nor Russian windows-1251 (byte 0x{raw[error.start]:02X}); "
@@ -234,6 +264,21 @@ def _is_russian(raw: bytes) -> bool:
         and case_flips <= 0.1 * russian
         and (russian < _TELLING or frequent >= 0.35 * russian)
     )
+
+
+def _surely_russian(letters: str) -> bool:
+    """Return whether so many letters speak for Russian that no person need look: rare ones are rare."""
+    return len(letters) >= _TELLING and len(re.findall("[йфцщъэЙФЦЩЪЭ]", letters)) < 0.1 * len(letters)
+
+
+def _is_western(raw: bytes) -> bool:
+    """Return whether bytes make sense as windows-1252: many single accented letters of Western languages among plain ones."""
+    try:
+        text = raw.decode("windows-1252")
+    except UnicodeDecodeError:
+        return False
+    high, usual, pairs = (len(re.findall(pattern, text)) for pattern in (r"[^\x00-\x7f]", _WESTERN, f"{_WESTERN}(?={_WESTERN})"))
+    return high >= _TELLING and usual >= 0.97 * high and pairs <= 0.1 * high
 
 
 def _delimiter(sample: str, known: Callable[[str], bool]) -> str:

@@ -13,8 +13,8 @@ from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet_bytes import format_of
 from bulkstart.sheet_csv import Dialect, detect, records
 from bulkstart.sheet_grid import Cells, Rows, column_index, header_text
+from bulkstart.sheet_open import open_tab
 from bulkstart.sheet_read import read_sheet
-from bulkstart.sheet_xlsx import read_tab
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,11 +88,11 @@ def layout_of(results: pd.DataFrame, table: Table, source: Path | None, kind: st
     if source is None:
         return plain_layout(table)
     try:
-        found = "csv" if format_of(source) == "csv" else "xlsx"
-        if found != kind:
+        found = format_of(source)
+        if (found == "csv") != (kind == "csv"):
             return plain_layout(table)
         sheet = results.attrs.get("sheet")
-        if not isinstance(sheet, SheetSource) or sheet.format != kind:
+        if not isinstance(sheet, SheetSource) or (sheet.format == "csv") != (kind == "csv"):
             sheet = read_sheet(source).attrs["sheet"]
         return (_csv_layout if kind == "csv" else _workbook_layout)(results, table, source, sheet)
     except SheetError as error:
@@ -126,11 +126,12 @@ def _csv_layout(results: pd.DataFrame, table: Table, source: Path, sheet: SheetS
 
 
 def _workbook_layout(results: pd.DataFrame, table: Table, source: Path, sheet: SheetSource) -> Layout:
-    found = read_tab(source, sheet.tab, until=sheet.header_row)
+    kind, found = open_tab(source, format_of(source), sheet.tab, encoding=sheet.encoding, until=sheet.header_row)
     above = [(number, cells) for number, cells in found.rows if number < sheet.header_row]
     header: Cells = next((cells for number, cells in found.rows if number == sheet.header_row), ())
     others = f" and {found.tabs - 1} other tab{'' if found.tabs == 2 else 's'}" if found.tabs > 1 else ""  # noqa: PLR2004  one other
-    lost = f"the results are a plain workbook: formats, formulas{others} stay in {source.name} only"
+    named = f" (its format, {kind}, is read only)" if kind != "xlsx" else ""
+    lost = f"the results are a plain workbook{named}: formats, formulas{others} stay in {source.name} only"
     fitted = _fitted(results, table, sheet, header, above)
     if isinstance(fitted, str):
         return plain_layout(table, lost, fitted, tab=found.tab.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from bulkstart.model import SheetSource
 from bulkstart.sheet_bytes import format_of
 from bulkstart.sheet_csv import DELIMITERS, Dialect, Record, detect, records
 from bulkstart.sheet_grid import Header, Rows, find_header, header_text, is_blank, letter
-from bulkstart.sheet_xlsx import TabRows, read_tab
+from bulkstart.sheet_open import open_tab
+from bulkstart.sheet_tabs import TabRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +32,14 @@ class _Table:
     tab: TabRows | None = None
     dialect: Dialect | None = None
     misquoted: Mapping[int, int] = field(default_factory=dict)
+    encoding: str | None = None
+    visible_only: bool = False
+    left_out: frozenset[int] = frozenset()
+
+    @property
+    def in_records(self) -> bool:
+        """Whether rows may have more or fewer cells than the header, as texts written one behind another do."""
+        return self.format in ("csv", "html")
 
     @property
     def where(self) -> str:
@@ -44,18 +53,20 @@ def read_sheet(
     header_row: int | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    visible_only: bool = False,
     expected: Iterable[str] = (),
 ) -> pd.DataFrame:
     r"""Return a sheet as a frame: one row for each row that is not wholly blank, one column for each that is not wholly empty.
 
     The index holds the sheet's own row numbers (as Excel shows them; in a CSV file the record's number, the header being one).
     All columns are of dtype ``object``; labels are the header texts as they stand, repeated ones repeated, ``""`` where blank.
-    Cells of a CSV file are texts, untrimmed, ``""`` where blank. Cells of a workbook are ``str``, ``int`` (integral, below
+    Cells of a CSV file are texts, untrimmed, ``""`` where blank, those of an HTML table likewise. Cells of a workbook are ``str``, ``int`` (integral, below
     10\ :sup:`15`), ``float``, ``bool``, ``date``, ``time``, ``datetime``, ``timedelta``, ``model.ErrorCell``,
-    ``model.UncalculatedCell``, ``None`` where blank.
+    ``model.UncalculatedCell``, ``model.DisguisedNumber``, ``None`` where blank. The format is told by the bytes, not by the name.
 
     ``tab`` is a name or a number from 1, default the first visible tab with rows; ``header_row`` a row number, default the row
     among the first 30 that names an id column or one of ``expected``; ``encoding`` and ``delimiter`` override what is detected.
+    Hidden rows of a workbook are rows like the others, and counted; ``visible_only`` leaves them out.
 
     ``frame.attrs["sheet"]`` is a ``model.SheetSource``; ``frame.attrs["ragged"]`` maps the numbers of CSV rows whose cells do not
     fit the header, or whose quotes are wrong, to the number of cells found.
@@ -72,26 +83,52 @@ def read_sheet(
     """
     file = Path(path)
     names = tuple(expected)
+    kind = format_of(file)
     table = (
         _read_csv(file, tab, encoding, delimiter, names)
-        if format_of(file) == "csv"
-        else _read_workbook(file, tab, encoding, delimiter)
+        if kind == "csv"
+        else _read_workbook(file, kind, tab, encoding, delimiter, visible_only=visible_only)
     )
     if not table.rows:
         raise SheetError(f"{table.where} has no data rows: nothing stands in it")
     header = _header(table, header_row, names)
     if header.place == len(table.rows) - 1:
         raise SheetError(f"{table.where} has no data rows: nothing stands below row {table.rows[header.place][0]}, its header")
+    table = _shown(table, header)
+    if header.place == len(table.rows) - 1:
+        raise SheetError(f"{table.where} has no data rows: all rows below its header are hidden; leave --visible-only out")
     return _frame(table, header)
 
 
-def _read_workbook(file: Path, tab: str | int | None, encoding: str | None, delimiter: str | None) -> _Table:
-    found = read_tab(file, tab)
-    unused = [name for name, value in (("--encoding", encoding), ("--delimiter", delimiter)) if value]
-    notes = [f"{' and '.join(unused)} mean nothing for a workbook"] if unused else []
-    if found.hidden:
-        notes.append(f"{_counted(len(found.hidden), 'hidden row')} (a filter, perhaps), taken like the others")
-    return _Table(file, found.rows, "xlsx", tuple(notes), tab=found)
+def _read_workbook(
+    file: Path, kind: str, tab: str | int | None, encoding: str | None, delimiter: str | None, *, visible_only: bool
+) -> _Table:
+    name, found = open_tab(file, kind, tab, encoding=encoding)
+    unused = [option for option, value in (("--encoding", encoding and name != "html"), ("--delimiter", delimiter)) if value]
+    notes = [f"{' and '.join(unused)} mean nothing for a workbook", *found.notes] if unused else [*found.notes]
+    ragged = dict(found.ragged)
+    return _Table(file, found.rows, name, tuple(notes), found, misquoted=ragged, encoding=encoding, visible_only=visible_only)
+
+
+def _shown(table: _Table, header: Header) -> _Table:
+    """Return the table with what is hidden in it said, and, where that is wanted, without its hidden rows below the header."""
+    if table.tab is None:
+        return table
+    notes = []
+    rows, hidden = table.rows, {number for number in table.tab.hidden if number > table.rows[header.place][0]}
+    if hidden:
+        done = "left out (--visible-only)" if table.visible_only else "taken like the others (--visible-only leaves them out)"
+        notes.append(f"{_counted(len(hidden), 'hidden row')} (a filter, perhaps), {done}")
+    left_out = frozenset(hidden) if table.visible_only else table.left_out
+    rows = [row for row in rows if row[0] not in left_out] if left_out else rows
+    columns = [letter(column) for column in table.tab.hidden_columns if any(_holds(row, column) for _, row in rows)]
+    if columns:
+        notes.append(f"{_counted(len(columns), 'hidden column')} ({', '.join(columns[:5])}), read like the others")
+    return replace(table, rows=rows, notes=(*table.notes, *notes), left_out=left_out)
+
+
+def _holds(row: Sequence[object], column: int) -> bool:
+    return column < len(row) and not is_blank(row[column])
 
 
 def _read_csv(file: Path, tab: str | int | None, encoding: str | None, delimiter: str | None, names: Sequence[str]) -> _Table:
@@ -114,7 +151,7 @@ def _read_csv(file: Path, tab: str | int | None, encoding: str | None, delimiter
     notes = [f"encoding {_encoding(dialect)}, delimiter {DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))}"]
     if dialect.guess:
         notes.append(
-            f"windows-1251 is a guess that reads {dialect.guess!r}; if that is no word, say the encoding with --encoding"
+            f"{dialect.encoding} is a guess that reads {dialect.guess!r}; if that is no word, say the encoding with --encoding"
         )
     if last.line != last.number:
         notes.append(f"row numbers count records, which are not the file's lines: row {last.number} begins in line {last.line}")
@@ -155,14 +192,15 @@ def _columns(table: _Table, header: Header) -> list[int]:
     """Return the columns that hold anything, header or cell; cells behind a CSV file's header row make no column."""
     cells = table.rows[header.place][1]
     named = {column for column, cell in enumerate(cells) if not is_blank(cell)}
-    end = len(cells) if table.dialect else 1 << 14
+    end = len(cells) if table.in_records else 1 << 14
     blank = [column for column in range(len(cells)) if column not in named]
     for _, row in table.rows[header.place + 1 :]:
         if blank:
             named.update(column for column in blank if column < len(row) and not is_blank(row[column]))
             blank = [column for column in blank if column not in named]
         if len(row) > len(cells):
-            named.update(column for column in range(len(cells), min(len(row), end)) if not is_blank(row[column]))
+            beyond = enumerate(row[len(cells) : end], len(cells))
+            named.update(column for column, cell in beyond if cell is not None and column not in named and not is_blank(cell))
     return sorted(named)
 
 
@@ -174,16 +212,21 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
     rows = table.rows[header.place + 1 :]
     columns = _columns(table, header)
     last = columns[-1] + 1
-    blanks = ["" if table.dialect else None] * last
-    values = np.array([row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows], dtype=object)
+    blank = "" if table.in_records else None
+    if len(columns) == last:
+        blanks = [blank] * last
+        values = np.array([row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows], dtype=object)
+    else:
+        picked = [[row[column] if column < len(row) else blank for column in columns] for _, row in rows]
+        values = np.array(picked, dtype=object)
     headers = [header_text(cells[column]) if column < len(cells) else "" for column in columns]
     frame = pd.DataFrame(
-        values if len(columns) == last else values[:, columns],
+        values,
         index=pd.Index([place for place, _ in rows], dtype="int64"),
         columns=pd.Index(headers, dtype=object),
         dtype=object,
     )
-    blank_rows = rows[-1][0] - number - len(rows)
+    blank_rows = rows[-1][0] - number - len(rows) - sum(hidden < rows[-1][0] for hidden in table.left_out)
     frame.attrs["sheet"] = SheetSource(
         path=str(table.path),
         format=table.format,
@@ -191,12 +234,15 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
         header_row=number,
         letters=tuple(map(letter, columns)),
         headers=tuple(headers),
-        encoding=_codec(table.dialect),
+        encoding=_codec(table.dialect) or table.encoding,
         delimiter=table.dialect.delimiter if table.dialect else None,
         blank_rows=blank_rows,
         notes=(_summary(table, header, len(rows), blank_rows), *_header_notes(table, header), *table.notes),
+        visible_only=table.visible_only,
     )
-    frame.attrs["ragged"] = _ragged(rows, table.misquoted, len(cells), last) if table.dialect else {}
+    frame.attrs["ragged"] = (
+        _ragged(rows, table.misquoted, len(cells), last, in_html=table.format == "html") if table.in_records else {}
+    )
     return frame
 
 
@@ -206,13 +252,15 @@ def _codec(dialect: Dialect | None) -> str | None:
     return "utf-8-sig" if dialect.bom and dialect.encoding == "utf-8" else dialect.encoding
 
 
-def _ragged(rows: Rows, misquoted: Iterable[int], width: int, last: int) -> dict[int, int]:
-    """Return the rows of a CSV file that have other cells than the header: too few, or more with something in them."""
+def _ragged(rows: Rows, misquoted: Iterable[int], width: int, last: int, *, in_html: bool) -> dict[int, int]:
+    """Return the rows that have other cells than the header: too few, or more with something in them; in HTML those behind too."""
     found = {
         number: len(row)
         for number, row in rows
         if len(row) != width and (len(row) < last or any(not is_blank(cell) for cell in row[width:]))
     }
+    if short := [number for number, count in found.items() if count < width] if in_html else []:
+        return {number: len(row) for number, row in rows if number >= short[0] or number in found}  # HTML in it broke the table
     stray = set(misquoted)
     return found | {number: len(row) for number, row in rows if number in stray} if stray else found
 

@@ -8,7 +8,7 @@ functions inside functions are for speed: they run once or more for each cell, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import IO, Final
 from xml.parsers import expat
 
@@ -17,6 +17,10 @@ from bulkstart.sheet_grid import MAX_CELLS, column_index, letter
 
 MAX_TEXT: Final = 1_000_000
 """Characters in one cell or part of it; Excel itself holds 32,767."""
+MAX_ELEMENTS: Final = 500_000
+"""Elements of the small parts; Excel itself holds 65,490 cell formats."""
+MAX_SHARED: Final = 200_000_000
+"""Characters of the shared strings."""
 MAX_ROWS: Final = 1_048_576
 MAX_COLUMNS: Final = 16_384
 _CHUNK: Final = 1 << 17
@@ -33,15 +37,17 @@ def _character(match: re.Match[str]) -> str:
     return match[0] if 0xD800 <= code <= 0xDFFF else chr(code)  # noqa: PLR2004  the surrogates, which are no characters
 
 
-class _Parser:
+class Parser:
     """Expat with bounded texts and no document type, so no entities, no bombs, no reading elsewhere.
 
-    ``parts`` collects character data; who handles elements clears it.
+    ``parts`` collects character data; who handles elements clears it. ``separator``: what stands between the address of a
+    name's namespace and the name; without one names come with their prefixes.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, separator: str | None = None) -> None:
         self.parts: list[str] = []
-        self._expat = expat.ParserCreate()
+        self._prefixed = separator is None
+        self._expat = expat.ParserCreate(namespace_separator=separator)
         self._expat.buffer_text = True
         self._expat.StartDoctypeDeclHandler = self._doctype
         self._expat.CharacterDataHandler = self.parts.append
@@ -50,7 +56,7 @@ class _Parser:
         """Call these for each element, with names as they would be without the prefix of the document's first element."""
 
         def first(name: str, attributes: dict[str, str]) -> None:
-            prefix = name[: name.find(":") + 1]
+            prefix = name[: name.find(":") + 1] if self._prefixed else ""
             begin, finish = start, end
             if prefix:
                 begin = lambda name, attributes: start(name.removeprefix(prefix), attributes)  # noqa: E731  a twin of start
@@ -76,14 +82,18 @@ class _Parser:
         raise SheetError("its XML declares a document type, which no workbook needs and hostile files use")
 
 
-def elements(stream: IO[bytes]) -> list[tuple[str, dict[str, str]]]:
-    """Return the elements of a small part in document order: (name, attributes), both without prefixes."""
+def elements(stream: IO[bytes], only: Collection[str] = ()) -> list[tuple[str, dict[str, str]]]:
+    """Return the elements of a part in document order, all or ``only`` those: (name, attributes), both without prefixes."""
     found: list[tuple[str, dict[str, str]]] = []
-    parser = _Parser()
+    parser = Parser()
 
     def start(name: str, attributes: dict[str, str]) -> None:
         parser.parts.clear()
-        found.append((name.rpartition(":")[2], {key.rpartition(":")[2]: value for key, value in attributes.items()}))
+        bare = name.rpartition(":")[2]
+        if not only or bare in only:
+            if len(found) >= MAX_ELEMENTS:
+                raise SheetError(f"more than {MAX_ELEMENTS:,} elements where no workbook needs so many")
+            found.append((bare, {key.rpartition(":")[2]: value for key, value in attributes.items()}))
 
     parser.handle(start)
     parser.read(stream)
@@ -92,9 +102,9 @@ def elements(stream: IO[bytes]) -> list[tuple[str, dict[str, str]]]:
 
 def shared_strings(stream: IO[bytes]) -> list[str]:
     """Return the texts of ``sharedStrings.xml``; formatting and phonetic hints left out."""
-    parser = _Parser()
+    parser = Parser()
     parts, strings = parser.parts, []
-    text, phonetic = "", False
+    text, phonetic, length = "", False, 0
 
     def start(name: str, _attributes: dict[str, str]) -> None:
         nonlocal phonetic
@@ -103,12 +113,15 @@ def shared_strings(stream: IO[bytes]) -> list[str]:
             phonetic = True
 
     def end(name: str) -> None:
-        nonlocal text, phonetic
+        nonlocal text, phonetic, length
         if name == "t":
             if not phonetic:
                 text += "".join(parts)
         elif name == "si":
             strings.append(unescape(text) if "_x" in text else text)
+            length += len(text) + 1
+            if length > MAX_SHARED:
+                raise SheetError(f"texts of more than {MAX_SHARED:,} characters; split the sheet")
             text = ""
         elif name == "rPh":
             phonetic = False
@@ -120,23 +133,24 @@ def shared_strings(stream: IO[bytes]) -> list[str]:
 
 
 class Worksheet:
-    """The rows of a worksheet that are not wholly blank, and the numbers of the hidden ones among them; none behind ``until``."""
+    """The rows of a worksheet that are not wholly blank, and which rows and columns are hidden; none behind ``until``."""
 
     def __init__(self, until: int = MAX_ROWS) -> None:
         self.rows: list[tuple[int, list[object]]] = []
         self.hidden: list[int] = []
+        self.hidden_columns: list[int] = []
         self._until = until
         self._number = self._count = 0
         self._is_hidden = False
 
     def read(self, stream: IO[bytes], read: Callable[[dict[str, str], str | None, str | None], object]) -> None:
         """Read the part; ``read`` makes a value of a cell's attributes, its text and its formula."""
-        parser = _Parser()
+        parser = Parser()
         parser.handle(*self._handlers(parser, read))
         parser.read(stream)
 
     def _handlers(  # noqa: C901  one branch for each element of a worksheet
-        self, parser: _Parser, read: Callable[[dict[str, str], str | None, str | None], object]
+        self, parser: Parser, read: Callable[[dict[str, str], str | None, str | None], object]
     ) -> tuple[Callable[[str, dict[str, str]], None], Callable[[str], None]]:
         parts, columns = parser.parts, _Columns()
         row: list[object] = []
@@ -158,6 +172,10 @@ class Worksheet:
                 digits = len(str(self._number))
             elif name == "rPh":
                 phonetic = True
+            elif name == "col" and attributes.get("hidden") in ("1", "true"):
+                self.hidden_columns.extend(
+                    hidden_range(self.hidden_columns, int(attributes["min"]) - 1, int(attributes["max"]) - 1)
+                )
 
         def end(name: str) -> None:
             nonlocal value, formula, phonetic, at
@@ -187,7 +205,7 @@ class Worksheet:
         if not self._number < number <= MAX_ROWS:
             raise SheetError(f"row {number} follows row {self._number}")
         self._number = number
-        self._is_hidden = attributes.get("hidden") in ("1", "true")
+        self._is_hidden = attributes.get("hidden") in ("1", "true") or attributes.get("ht") == "0"
         return number <= self._until
 
     def _place(self, row: list[object], column: int, value: object) -> None:
@@ -223,3 +241,8 @@ class _Columns(dict[str, int]):
         if not re.fullmatch("[A-Z]{1,3}", letters) or column_index(letters) >= MAX_COLUMNS:
             raise SheetError(f"a cell's reference names another row, or the impossible column {letters!r}")
         return self.setdefault(letters, column_index(letters))
+
+
+def hidden_range(known: Sequence[int], first: int, last: int) -> range:
+    """Return the places of hidden columns that come behind those known; files name them in order, and hostile ones a million times."""
+    return range(max(first, known[-1] + 1 if known else 0), min(last + 1, MAX_COLUMNS))

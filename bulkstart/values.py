@@ -8,8 +8,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from bulkstart.cells import LONGEST, clean, filled, misfit
+from bulkstart.cells import LONGEST, clean, filled, misfit, undisguised
 from bulkstart.errors import UsageError
+from bulkstart.model import DisguisedNumber
 
 _LONGEST_INT: Final = 18  # digits of a whole number that was never a spreadsheet's; fits 64 bits
 _YES: Final = frozenset(("yes", "y", "true", "1", "да", "истина"))
@@ -42,6 +43,8 @@ def text(value: object) -> str:
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, int | float | Decimal):
+        if isinstance(value, DisguisedNumber) and value.shown.isdecimal():  # zeros in front, which a text keeps
+            undisguised(value)
         return str(number(value))
     raise misfit(value, "is not a text; write it as text")
 

@@ -53,6 +53,7 @@ OPTIONS = {
 WORDS = {
     "--tab 2": ("tab", "2"),
     "--header-row 4": ("header_row", 4),
+    "--visible-only": ("visible_only", True),
     "--encoding cp1251": ("encoding", "cp1251"),
     "--delimiter ;": ("delimiter", ";"),
     "-o out.csv": ("output", "out.csv"),

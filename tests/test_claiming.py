@@ -96,7 +96,9 @@ def test_a_run_is_entered_with_all_its_rows_and_takes_those_that_it_will_send(jo
 
 def test_the_run_keeps_how_it_was_read_and_meant(journal, tmp_path):
     frame = pd.DataFrame({"ID": [1]})
-    frame.attrs["sheet"] = SheetSource(str(tmp_path / "deals.csv"), "csv", None, 3, ("A",), ("ID",), "cp1251", ";")
+    frame.attrs["sheet"] = SheetSource(
+        str(tmp_path / "deals.csv"), "csv", None, 3, ("A",), ("ID",), "cp1251", ";", visible_only=True
+    )
     options = Options(template=713, columns={"entityId": "ID"}, campaign="spring", limit=5)
     at_first = begun(
         sheet(ask(1), campaign="spring"), options, templates=[Template(713, modified="yesterday"), Template(9, modified="x")]
@@ -106,7 +108,7 @@ def test_the_run_keeps_how_it_was_read_and_meant(journal, tmp_path):
     assert (run.sheet, run.campaign) == (str(tmp_path / "deals.csv"), "spring")
     kept = {
         name: run.settings.get(name)
-        for name in ("template", "columns", "campaign", "limit", "tab", "header_row", "encoding", "delimiter")
+        for name in ("template", "columns", "campaign", "limit", "tab", "header_row", "encoding", "delimiter", "visible_only")
     }
     assert kept == {
         "template": 713,
@@ -117,6 +119,7 @@ def test_the_run_keeps_how_it_was_read_and_meant(journal, tmp_path):
         "header_row": 3,
         "encoding": "cp1251",
         "delimiter": ";",
+        "visible_only": True,
     }
     assert run.settings["modified"] == {"713": "yesterday"}, "of the templates that it uses"
     assert "PLANTED" not in json.dumps(run.settings)

@@ -155,7 +155,7 @@ def test_another_meaning_of_its_rows_is_exit_2_and_the_same_one_is_fine(desk):
         said = resume(here, option, value)
         assert said.code == 2, option
         assert said.json["problems"][0]["message"].startswith(option), said
-    assert resume(here, "--tab", 2).code == 2
+    assert resume(here, "--tab", 2).code == resume(here, "--visible-only").code == 2
     assert len(here.arrivals()) == 3
     said = resume(here, *same, "--template", 713)
     assert (said.code, said.json["counts"]) == (0, {"started": 8})

@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 
 HEAVY = tuple("pandas numpy openpyxl python_calamine httpx tqdm ipywidgets sqlite3 asyncio bulkstart.simulator".split())
 SHEET = (
-    "--tab --header-row --encoding --delimiter --decimal --date-format --separator --date-output --datetime-output --time-zone "
+    "--tab --header-row --visible-only --encoding --delimiter --decimal --date-format --separator --date-output --datetime-output --time-zone "
     "--template --template-file --entity-type --map --forget-mapping --set --check-exists --limit --campaign --allow-changed"
 )
 START = (

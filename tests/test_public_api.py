@@ -127,6 +127,7 @@ def test_the_options_agree_wherever_they_are_said():
         "sheet",
         "tab",
         "header_row",
+        "visible_only",
         "encoding",
         "delimiter",
         "output",

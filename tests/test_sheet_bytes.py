@@ -14,13 +14,7 @@ OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)
 @pytest.mark.parametrize(
     ("head", "said"),
     [
-        (OLE + "Workbook".encode("utf-16-le"), "old Excel workbook"),
-        (OLE + "EncryptedPackage".encode("utf-16-le"), "password"),
-        (OLE + "WordDocument".encode("utf-16-le"), "Word document"),
-        (OLE, "OLE document without a workbook"),
         (b"\x09\x08\x10\x00\x00\x06\x05\x00", "Excel 5"),
-        (b"\xef\xbb\xbf<meta http-equiv='Content-type'/><table><tr>", "HTML table"),
-        (b"\n <HTML><body>", "HTML table"),
         (b"<?xml version='1.0'?><Workbook xmlns='urn:schemas-microsoft-com:office:spreadsheet'>", "2003 XML"),
         (b"<?xml version='1.0'?><deals/>", "an XML document"),
         (b'{"result": []}', "JSON"),
@@ -35,6 +29,23 @@ def test_what_is_no_sheet_is_named_by_its_bytes_whatever_its_name(tmp_path: Path
         with pytest.raises(SheetError, match=said) as caught:
             format_of(tmp_path / name)
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (OLE, "ole"),
+        (b"\xef\xbb\xbf<meta http-equiv='Content-type'/><table><tr>", "html"),
+        (b"\n <HTML><body>", "html"),
+        ("\ufeff<table>".encode("utf-16-le"), "html"),
+        ("\ufeffID\tTitle\n".encode("utf-16-le"), "csv"),
+        (b"PK\x03\x04", "zip"),
+    ],
+)
+def test_the_format_is_told_by_the_bytes_whatever_the_name(tmp_path: Path, head: bytes, kind: str) -> None:
+    for name in ("deals.xlsx", "deals.csv", "deals.xls"):
+        (tmp_path / name).write_bytes(head)
+        assert format_of(tmp_path / name) == kind
 
 
 @pytest.mark.parametrize("text", ["ID;Title\n1;<a href='x'>y</a>\n", "<b>ID</b>;Title\n", "[x],ID\n", "BMW,ID\n"])

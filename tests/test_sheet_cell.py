@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkstart.model import ErrorCell, UncalculatedCell
-from bulkstart.sheet_cell import cell_reader, date_kind, date_styles, read_date, read_number
+from bulkstart.sheet_cell import cell_reader, date_kind, read_date, read_number, telling_styles
 
 moment = dt.datetime  # cells have no zone
 READ = cell_reader(["", "00099999"], {"1": "date", "2": "datetime", "3": "time", "4": "elapsed"}, 0)
@@ -121,4 +121,4 @@ def test_only_the_styles_of_cells_count() -> None:
         *(("cellXfs", {}), ("xf", {"numFmtId": "0"}), ("xf", {"numFmtId": "164"}), ("xf", {"numFmtId": "22"}), ("xf", {})),
         *(("dxfs", {}), ("numFmt", {"numFmtId": "165", "formatCode": "d"})),
     ]
-    assert date_styles(styles) == {"1": "date", "2": "datetime"}
+    assert telling_styles(styles) == {"1": "date", "2": "datetime"}

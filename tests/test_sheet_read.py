@@ -11,7 +11,7 @@ from openpyxl import Workbook
 from bulkstart.errors import SheetError
 from bulkstart.model import ErrorCell, SheetSource, UncalculatedCell
 from bulkstart.sheet_read import read_sheet
-from tests.sheet_files import HEADER, workbook
+from tests.sheet_files import HEADER, STYLES, workbook, worksheet
 
 
 def _csv(folder: Path, text: str, **options: object) -> pd.DataFrame:
@@ -195,3 +195,64 @@ def test_attributes_survive_what_pandas_does_to_them(tmp_path: Path) -> None:
     frame = _csv(tmp_path, "ID;Title\n1;a\n")
     assert copy.deepcopy(frame.attrs) == frame.attrs
     assert frame.copy().attrs["sheet"] == frame.attrs["sheet"]
+
+
+_HOW = {3: 'hidden="1"', 4: 'hidden="true"', 6: 'ht="0"'}
+_FILTERED = "".join(
+    f'<row r="{number}" {_HOW.get(number, "")}><c r="A{number}"><v>{5140 + number}</v></c><c r="B{number}"><v>1</v></c></row>'
+    for number in range(2, 8)
+)
+
+
+def test_hidden_rows_are_left_out_where_only_visible_ones_are_wanted(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", HEADER + _FILTERED)
+    frame = read_sheet(path, visible_only=True)
+    assert (frame.index.tolist(), frame["ID"].tolist()) == ([2, 5, 7], [5142, 5145, 5147])
+    assert "3 hidden rows (a filter, perhaps), left out (--visible-only)" in _source(frame).notes
+    assert (_source(frame).blank_rows, _source(read_sheet(path)).blank_rows) == (0, 0), "hidden rows are no blank ones"
+    assert (_source(frame).visible_only, _source(read_sheet(path)).visible_only) == (True, False)
+    assert len(read_sheet(path)) == 6
+
+
+def test_a_header_is_found_though_it_is_hidden(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", HEADER.replace('r="1"', 'r="1" hidden="1"', 1) + _FILTERED)
+    frame = read_sheet(path, visible_only=True)
+    assert (frame.columns.tolist(), frame.index.tolist()) == (["ID", "Title"], [2, 5, 7])
+
+
+def test_a_sheet_whose_rows_are_all_hidden_says_so(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", HEADER + '<row r="2" hidden="1"><c r="A2"><v>1</v></c></row>')
+    with pytest.raises(SheetError, match=r"all rows below its header are hidden; leave --visible-only out"):
+        read_sheet(path, visible_only=True)
+
+
+def test_hidden_columns_that_hold_something_are_named(tmp_path: Path) -> None:
+    sheet = worksheet(HEADER + _FILTERED).replace("<sheetData>", '<cols><col min="2" max="5" hidden="1"/></cols><sheetData>')
+    frame = read_sheet(workbook(tmp_path / "x.xlsx", "", parts={"xl/worksheets/sheet1.xml": sheet}))
+    assert "1 hidden column (B), read like the others" in _source(frame).notes
+    assert frame["Title"].tolist() == [1] * 6
+
+
+def test_an_id_that_its_format_shows_as_another_one_is_told_apart(tmp_path: Path) -> None:
+    styles = STYLES.replace("</numFmts>", '<numFmt numFmtId="170" formatCode="00000"/></numFmts>').replace(
+        "</cellXfs>", '<xf numFmtId="170"/><xf numFmtId="3"/><xf numFmtId="9"/></cellXfs>'
+    )
+    rows = "".join(f'<row r="{n}"><c r="A{n}" s="{style}"><v>5141</v></c></row>' for n, style in ((2, 5), (3, 6), (4, 7), (5, 0)))
+    frame = read_sheet(workbook(tmp_path / "x.xlsx", HEADER + rows, parts={"xl/styles.xml": styles}))
+    assert [getattr(cell, "shown", "") for cell in frame["ID"]] == ["05141", "", "514100%", ""]
+    assert frame["ID"].tolist() == [5141] * 4
+
+
+def test_western_letters_are_a_guess_that_is_said_where_there_are_many(tmp_path: Path) -> None:
+    words = "ID;Población\n" + "".join(f"{n};Dirección número {n}, São Tomé\n" for n in range(1, 12))
+    (tmp_path / "x.csv").write_bytes(words.encode("windows-1252"))
+    frame = read_sheet(tmp_path / "x.csv")
+    assert frame.iloc[0, 1] == "Dirección número 1, São Tomé"
+    assert any("windows-1252 is a guess that reads 'Población'" in note for note in _source(frame).notes)
+    for encoding, text in (
+        ("windows-1250", "ID;Łódź\n" + "1;Zażółć gęślą jaźń\n" * 20),
+        ("koi8-r", "ID;Имя\n" + "1;Пётр\n" * 20),
+    ):
+        (tmp_path / "x.csv").write_bytes(text.encode(encoding))
+        with pytest.raises(SheetError, match="--encoding"):
+            read_sheet(tmp_path / "x.csv")
