@@ -39,7 +39,8 @@ class SheetSource:
     """Where a frame came from and how the file was read; ``frame.attrs["sheet"]``.
 
     ``format`` is decided by the bytes (``csv``, ``xlsx``, …), ``letters`` and ``headers`` stand for the frame's columns in order,
-    ``notes`` are sentences about what was detected and why, for people.
+    ``notes`` are sentences about what was detected and why, for people. ``digest`` and ``prints`` tell later whether a workbook
+    and the frame's rows are still what was read (``sheet_prints``).
     """
 
     path: str
@@ -52,6 +53,8 @@ class SheetSource:
     delimiter: str | None = None
     blank_rows: int = 0
     notes: tuple[str, ...] = ()
+    digest: str = field(default="", repr=False, compare=False)
+    prints: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

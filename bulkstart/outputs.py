@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RESULTS_NAME = re.compile(r"^(?P<stem>.+)\.results(?:-\d+)?$")
-_WRITTEN = {".csv": ".csv", ".tsv": ".tsv", ".txt": ".txt"}
+_WRITTEN = {".csv": ".csv", ".tsv": ".tsv", ".txt": ".txt", ".xlsm": ".xlsm"}
 _MOST_NAMES = 10_000
 
 Known = Callable[["pd.DataFrame"], bool]
@@ -35,7 +35,7 @@ def wanted_path(sheet: Path, output: str | os.PathLike[str] | None, *, dry_run: 
     if path.exists() and sheet.exists() and path.samefile(sheet):
         raise UsageError(f"-o {path} is the input itself, whose bytes never change: give another name")
     if path.suffix.lower() not in (*_WRITTEN, ".xlsx"):
-        raise UsageError(f"-o {path}: results are written as .xlsx, .csv, .tsv or .txt; give one of these endings")
+        raise UsageError(f"-o {path}: results are written as .xlsx, .xlsm, .csv, .tsv or .txt; give one of these endings")
     if path.is_dir():
         raise UsageError(f"-o {path} is a folder: give a file name")
     return path

@@ -5,6 +5,7 @@
     sheet_grid    rows of cells, and the header among them
     sheet_read    files → frames                        sheet_layout            what of the source a results file keeps
     sheet_write   frames → files, atomically            sheet_write_csv, sheet_write_xlsx, sheet_text
+    sheet_patch   results in the analyst's own workbook sheet_patch_tab, _parts; sheet_rows, _spans, _zip, _prints
 
 What a cell means is not decided here, but in ``bulkstart.cells``.
 """

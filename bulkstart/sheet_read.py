@@ -6,14 +6,16 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from bulkstart.columns import recognise
 from bulkstart.errors import SheetError
 from bulkstart.model import SheetSource
-from bulkstart.sheet_bytes import format_of
+from bulkstart.result_columns import earlier_places
+from bulkstart.sheet_bytes import digest_of, format_of
 from bulkstart.sheet_csv import DELIMITERS, Dialect, Record, detect, records
 from bulkstart.sheet_grid import Header, Rows, find_header, header_text, is_blank, letter
+from bulkstart.sheet_prints import row_prints
 from bulkstart.sheet_xlsx import TabRows, read_tab
 
 if TYPE_CHECKING:
@@ -195,9 +197,22 @@ def _frame(table: _Table, header: Header) -> pd.DataFrame:
         delimiter=table.dialect.delimiter if table.dialect else None,
         blank_rows=blank_rows,
         notes=(_summary(table, header, len(rows), blank_rows), *_header_notes(table, header), *table.notes),
+        **(_marks(table.path, frame) if table.tab else {}),
     )
     frame.attrs["ragged"] = _ragged(rows, table.misquoted, len(cells), last) if table.dialect else {}
     return frame
+
+
+class _Marks(TypedDict, total=False):
+    digest: str
+    prints: bytes
+
+
+def _marks(path: Path, frame: pd.DataFrame) -> _Marks:
+    """Return what tells later whether the file and the frame's own columns are still the same."""
+    earlier = set(earlier_places([str(name) for name in frame.columns]).values())
+    own = frame.iloc[:, [place for place in range(len(frame.columns)) if place not in earlier]]
+    return {"digest": digest_of(path), "prints": row_prints(frame.index.tolist(), own.to_numpy(dtype=object).tolist())}
 
 
 def _codec(dialect: Dialect | None) -> str | None:
