@@ -10,8 +10,8 @@
 What a cell means is not decided here, but in ``bulkstart.cells``.
 """
 
-from bulkstart.sheet_read import read_sheet
+from bulkstart.sheet_read import read_results, read_sheet
 from bulkstart.sheet_text import plain_text
 from bulkstart.sheet_write import write_sheet
 
-__all__ = ["plain_text", "read_sheet", "write_sheet"]
+__all__ = ["plain_text", "read_results", "read_sheet", "write_sheet"]

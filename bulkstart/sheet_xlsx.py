@@ -66,6 +66,12 @@ def read_tab(path: Path, wanted: str | int | None, until: int = MAX_ROWS) -> Tab
         raise SheetError(f"{path} has no data rows: no visible tab holds a header and a row below it ({_listing(workbook.tabs)})")
 
 
+def tab_names(path: Path) -> list[str]:
+    """Return the names of all tabs that hold cells, hidden ones too. Raises ``SheetError`` like :func:`read_tab`."""
+    with _clear_errors(path), zipfile.ZipFile(path) as package:
+        return [tab.name for tab in _Workbook(package, path, 0).tabs]
+
+
 @contextmanager
 def _clear_errors(path: Path) -> Iterator[None]:
     """Turn whatever a broken package makes the standard library raise into one sentence."""
