@@ -55,6 +55,7 @@ class _Survey:
     head: int
     occupied: frozenset[int]
     filled: frozenset[int]
+    regular: bool
 
 
 def patch_workbook(file: BinaryIO, results: pd.DataFrame, table: Table, source: Path, *, macros: bool) -> list[str]:
@@ -148,8 +149,11 @@ def _survey(book: Book, sheet: SheetSource) -> _Survey:
     with book.open(book.part) as stream:
         found = RowStream(stream)
         occupied: set[int] = set()
+        regular = True
         for block in found.blocks():
-            occupied |= columns_of(block, found.tags)
+            columns, all_regular = columns_of(block, found.tags)
+            occupied |= columns
+            regular = regular and all_regular
         skeleton = Document(found.head + found.tail)
     data = skeleton.child("sheetData")
     if data is None or data.opened != len(found.head) or len(skeleton.inside(skeleton.root, "sheetData")) != 1:
@@ -157,7 +161,7 @@ def _survey(book: Book, sheet: SheetSource) -> _Survey:
     over = {column for taken in (*book.taken(), *_covered(skeleton, sheet.header_row)) for column in taken}
     last = MAX_COLUMNS - len(RESULT_COLUMNS) - 1
     filled = _filled(book) | over if max(occupied | over) >= last else occupied | over
-    return _Survey(skeleton, len(found.head), frozenset(occupied | over), frozenset(filled))
+    return _Survey(skeleton, len(found.head), frozenset(occupied | over), frozenset(filled), regular)
 
 
 def _filled(book: Book) -> set[int]:
@@ -197,6 +201,7 @@ def _places(table: Table, sheet: SheetSource, survey: _Survey, numbers: Sequence
         kept=frozenset(earlier[name] for name in table.results if name in earlier),
         at_end=min(wanted) > max(survey.occupied) and not earlier,
         own_right=own_right,
+        regular=survey.regular,
     )
 
 

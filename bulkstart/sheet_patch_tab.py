@@ -6,18 +6,21 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import IO, Final
 
 from bulkstart.sheet_cell_xml import CellWriter
 from bulkstart.sheet_colours import rules
 from bulkstart.sheet_grid import letter
 from bulkstart.sheet_layout import Table
-from bulkstart.sheet_rows import Cell, Row, RowStream, Tags, cells_of, rows_of, start_tag, with_cells
+from bulkstart.sheet_rows import Cell, Row, RowStream, Tags, cells_of, renumbered, rows_of, split, start_tag, with_cells
 from bulkstart.sheet_spans import CannotPatchError
 from bulkstart.sheet_text import as_text
 
 _STYLE: Final = re.compile(rb"""\ss\s*=\s*["'](\d+)["']""")
 _TYPE: Final = re.compile(rb"""\st\s*=\s*["'](\w+)["']""")
+_EXTRAS: Final = re.compile(rb"\s(?:cm|vm|ph)=|extLst")
+"""What refers to other parts, or belongs to the cell's own place."""
 _BATCH: Final = 500
 
 
@@ -25,7 +28,7 @@ _BATCH: Final = 500
 class Places:
     """Where things stand: the header's row, the position in the table of each row by number, the columns of the results.
 
-    ``columns``: one for each result column of the table; ``gone``: columns whose cells give way; ``kept``: those of ``columns`` whose
+    ``regular``: all cells of the tab say where they stand. ``columns``: one for each result column of the table; ``gone``: columns whose cells give way; ``kept``: those of ``columns`` whose
     header stands there already; ``at_end``: no cell of the tab stands in or right of the columns; ``own_right``: the last own column that has a name.
     """
 
@@ -36,6 +39,13 @@ class Places:
     kept: frozenset[int]
     at_end: bool
     own_right: int
+    regular: bool = False
+
+    def split(self, block: bytes, row: Row, tags: Tags) -> int:
+        """Return where the cells of a row begin that may have to give way; those before it stay."""
+        if self.at_end:
+            return row.closing
+        return split(block, row, tags, _letters(self.gone)) if self.regular else row.opened
 
 
 class ResultCells:
@@ -125,12 +135,14 @@ class PatchedTab:
             return block[row.opened : row.closing] + self._cells.joined(position, row.number)
         if position is None and row.number != places.header_row:
             return None
-        cells = cells_of(block, row, tags)
         if position is None:
+            cells = cells_of(block, row, tags)
             new = self._cells.header(row.number, _header_styles(cells, places), places.kept)
             return with_cells(block, row, cells, new, places.gone - places.kept, tags)
+        start = places.split(block, row, tags)
+        cells = cells_of(block, row, tags, start)
         new = self._cells.row(position, row.number, _styles(cells, places.gone))
-        return with_cells(block, row, cells, new, places.gone, tags)
+        return block[row.opened : start] + with_cells(block, row, cells, new, places.gone, tags)
 
 
 class FailedTab:
@@ -194,15 +206,19 @@ class FailedTab:
 
     def _row(self, block: bytes, row: Row, tags: Tags, number: int) -> bytes:
         places = self._places
-        there = cells_of(block, row, tags)
-        own = [cell for cell in there if cell.column not in places.gone and cell.column not in places.columns]
+        start = places.split(block, row, tags) if places.regular and row.number != places.header_row else row.opened
+        whole = block[row.opened : start]
+        if tags.formula.search(whole) or _EXTRAS.search(whole):
+            start, whole = row.opened, b""
+        there = cells_of(block, row, tags, start)
+        own = [cell for cell in there if cell.column not in places.gone]
         copies = [(cell.column, self._copy(cell, tags, number)) for cell in own if cell.inner.strip()]
         if row.number == places.header_row:
             styles = {cell.column: found[1] for cell in there if (found := _STYLE.search(cell.attributes))}
             new = self._cells.header(number, _header_styles(there, places) | {c: styles[c] for c in places.kept if c in styles})
         else:
             new = self._cells.row(places.positions[row.number], number, _styles(there, places.gone))
-        cells = b"".join(text for _, text in sorted([*copies, *new]))
+        cells = renumbered(whole, tags, number) + b"".join(text for _, text in sorted([*copies, *new]))
         return f'<{tags.prefix.decode()}row r="{number}">'.encode() + cells + tags.row_end
 
     def _copy(self, cell: Cell, tags: Tags, number: int) -> bytes:
@@ -217,6 +233,11 @@ class FailedTab:
         attributes += b' s="' + style[1] + b'"' if style else b""
         attributes += b' t="' + of_type + b'"' if of_type else b""
         return b"<" + tags.prefix + b"c" + attributes + b">" + text + b"</" + tags.prefix + b"c>"
+
+
+@lru_cache(8)
+def _letters(columns: frozenset[int]) -> tuple[bytes, ...]:
+    return tuple(letter(column).encode() for column in sorted(columns))
 
 
 def _shown(cells: Sequence[object]) -> list[str | int]:

@@ -42,16 +42,25 @@ class Cell(NamedTuple):
     inner: bytes
 
 
+class _Columns(dict[bytes, int]):
+    """Column letters → place from 0."""
+
+    def __missing__(self, letters: bytes) -> int:
+        return self.setdefault(letters, column_index(letters.decode()))
+
+
 class Tags:
     """How rows and cells are spelled in one worksheet, whose tags may have a prefix."""
 
     def __init__(self, prefix: bytes) -> None:
         quoted = re.escape(prefix)
         self.prefix = prefix
+        self.columns = _Columns()
         self.row = re.compile(rb"\s*(<" + quoted + rb"row" + _ATTRIBUTES + rb"(/?)>)")
         self.row_start, self.row_end = b"<" + prefix + b"row", b"</" + prefix + b"row>"
-        self.cell = re.compile(rb"<" + quoted + rb"c(?=[\s/>])" + _ATTRIBUTES + rb"(/?)>")
-        self.cell_end = b"</" + prefix + b"c>"
+        end = rb"(?:/>|>(.*?)</" + quoted + rb"c\s*>)"
+        self.cell = re.compile(rb"<" + quoted + rb'c(?=[\s/>])(?: r="([A-Z]{1,3})\d+")?' + _ATTRIBUTES + end, re.DOTALL)
+        self.reference = re.compile(rb"(<" + quoted + rb'c r="[A-Z]{1,3})\d+"')
         self.quick = re.compile(rb"<" + quoted + rb'c r="([A-Z]{1,3})[0-9]')
         self.cells = tuple(b"<" + prefix + b"c" + end for end in (b" ", b">", b"/", b"\n", b"\r", b"\t"))
         self.data_end = b"</" + prefix + b"sheetData"
@@ -124,30 +133,42 @@ def rows_of(block: bytes, tags: Tags, before: int) -> Iterator[Row]:
         raise CannotPatchError(f"something else than rows stands behind row {number}")
 
 
-def cells_of(block: bytes, row: Row, tags: Tags) -> list[Cell]:
-    """Return the cells of a row; one without a reference stands right of the last one."""
-    found, at, column = [], row.opened, -1
-    while cell := tags.cell.search(block, at, row.closing):
-        named = _CELL.search(cell[1])
-        column = column_index(named[1].decode()) if named else column + 1
-        at = cell.end()
-        closing = at
-        if not cell[2]:
-            closing = block.find(tags.cell_end, at, row.closing)
-            if closing < 0:
-                raise CannotPatchError(f"a cell of row {row.number} has no end in its XML")
-        inner = block[at:closing]
-        at = closing if cell[2] else closing + len(tags.cell_end)
-        found.append(Cell(column, cell.start(), at, cell[1], inner))
+def cells_of(block: bytes, row: Row, tags: Tags, start: int | None = None) -> list[Cell]:
+    """Return the cells of a row, from an offset on; one without a reference stands right of the last one."""
+    found, column = [], -1
+    for cell in tags.cell.finditer(block, row.opened if start is None else start, row.closing):
+        letters, attributes, inner = cell.groups()
+        if letters is None and (named := _CELL.search(attributes)):
+            letters = named[1]
+        column = column + 1 if letters is None else tags.columns[letters]
+        found.append(Cell(column, cell.start(), cell.end(), attributes, inner or b""))
     return found
 
 
-def columns_of(block: bytes, tags: Tags) -> set[int]:
-    """Return all columns that a block has cells in, blank ones too."""
+def split(block: bytes, row: Row, tags: Tags, columns: Sequence[bytes]) -> int:
+    """Return where the cells of a regular row begin that stand in the first of some columns or right of it; else where all begin.
+
+    ``columns`` are letters, ascending. What stands before the place that is returned is in none of them.
+    """
+    first, *others = (b'<%bc r="%b%d"' % (tags.prefix, letters, row.number) for letters in columns)
+    at = block.find(first, row.opened, row.closing)
+    if at < 0 or any(block.find(other, row.opened, at) >= 0 for other in others):
+        return row.opened
+    return at
+
+
+def renumbered(cells: bytes, tags: Tags, number: int) -> bytes:
+    """Return regular cells as they stand in another row."""
+    end = b'%d"' % number
+    return tags.reference.sub(lambda found: found[1] + end, cells)
+
+
+def columns_of(block: bytes, tags: Tags) -> tuple[set[int], bool]:
+    """Return all columns that a block has cells in, blank ones too, and whether it is regular: each cell says where it stands first."""
     letters = tags.quick.findall(block)
     if len(letters) == sum(map(block.count, tags.cells)):
-        return {column_index(name.decode()) for name in set(letters)}
-    return {cell.column for row in rows_of(block, tags, 0) for cell in cells_of(block, row, tags)}
+        return {tags.columns[name] for name in set(letters)}, True
+    return {cell.column for row in rows_of(block, tags, 0) for cell in cells_of(block, row, tags)}, False
 
 
 def filled_columns_of(block: bytes, tags: Tags) -> set[int]:

@@ -4,7 +4,18 @@ import io
 
 import pytest
 
-from bulkstart.sheet_rows import RowStream, Tags, cells_of, columns_of, filled_columns_of, rows_of, start_tag, with_cells
+from bulkstart.sheet_rows import (
+    RowStream,
+    Tags,
+    cells_of,
+    columns_of,
+    filled_columns_of,
+    renumbered,
+    rows_of,
+    split,
+    start_tag,
+    with_cells,
+)
 from bulkstart.sheet_spans import CannotPatchError
 
 PLAIN, PREFIXED = Tags(b""), Tags(b"x:")
@@ -22,8 +33,8 @@ def test_rows_have_the_numbers_they_say_or_follow_the_last_one() -> None:
 def test_cells_have_the_columns_they_say_or_follow_the_last_one() -> None:
     rows = list(rows_of(BLOCK, PLAIN, 1))
     assert [[cell.column for cell in cells_of(BLOCK, row, PLAIN)] for row in rows] == [[0, 2], [0, 1], []]
-    assert (columns_of(BLOCK, PLAIN), filled_columns_of(BLOCK, PLAIN)) == ({0, 1, 2}, {0, 1})
-    assert columns_of(b'<x:row r="1"><x:c r="AB1"/></x:row>', PREFIXED) == {27}
+    assert (columns_of(BLOCK, PLAIN), filled_columns_of(BLOCK, PLAIN)) == (({0, 1, 2}, False), {0, 1})
+    assert columns_of(b'<x:row r="1"><x:c r="AB1"/></x:row>', PREFIXED) == ({27}, True)
 
 
 def test_new_cells_stand_where_they_belong_and_take_the_place_of_old_ones() -> None:
@@ -68,3 +79,23 @@ def test_what_is_no_common_worksheet_is_said(xml: bytes, said: str) -> None:
 def test_something_else_than_rows_is_said(block: bytes) -> None:
     with pytest.raises(CannotPatchError):
         list(rows_of(block, PLAIN, 0))
+
+
+@pytest.mark.parametrize(
+    ("cells", "behind"),
+    [
+        (b'<c r="A7"/><c r="K7"/><c r="L7"/>', b'<c r="K7"/><c r="L7"/>'),
+        (b'<c r="A7"/><c r="L7"/>', b'<c r="A7"/><c r="L7"/>'),  # a new cell may have to stand before another one
+        (b'<c r="L7"/><c r="K7"/>', b'<c r="L7"/><c r="K7"/>'),  # in disorder nothing is taken for granted
+        (b'<c r="AK7"/><c r="K7"/>', b'<c r="K7"/>'),
+    ],
+)
+def test_a_row_is_split_only_where_that_is_safe(cells: bytes, behind: bytes) -> None:
+    block = b'<row r="7">' + cells + b"</row>"
+    row = next(rows_of(block, PLAIN, 0))
+    assert block[split(block, row, PLAIN, [b"K", b"L"]) : row.closing] == behind
+
+
+def test_renumbered_cells_change_their_references_only() -> None:
+    cells = b'<c r="A7" t="str"><v>r="A7"</v></c><c r="BC7"/>'
+    assert renumbered(cells, PLAIN, 12) == b'<c r="A12" t="str"><v>r="A7"</v></c><c r="BC12"/>'
