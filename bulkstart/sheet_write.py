@@ -37,8 +37,9 @@ def write_sheet(
     """Write a results frame, and return sentences for people about what could not be kept or had to be changed.
 
     ``results`` has the analyst's own columns, then the six of ``result_columns.RESULT_COLUMNS``. The format follows the name (``.csv``,
-    ``.tsv``, ``.txt``; ``.xlsx``, ``.xlsm``). ``source`` is the file that the frame was read from: title rows, blank rows and
-    columns stay in their places, a CSV file keeps its encoding, delimiter, quoting and line ends. Cells come from the frame.
+    ``.tsv``, ``.txt``; ``.xlsx``, ``.xlsm``). ``source`` is the file that the frame was read from: a workbook is copied, and the
+    results are put into the copy (``sheet_patch``). Where that cannot be, title rows, blank rows and columns stay in their places, a
+    CSV file keeps its encoding, delimiter, quoting and line ends, and cells come from the frame.
 
     No cell of the result columns can become a formula: in a CSV file a ``'`` stands before what could (``plain_text`` takes it
     away again), in a workbook they are typed texts. ``safe_csv`` does the same to the analyst's own cells.
