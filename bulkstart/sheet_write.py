@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, ExpatError, KeyError, ValueError, IndexError, EOFError, OverflowError),
-    *(NotImplementedError, RuntimeError, StopIteration),
+    *(NotImplementedError, RuntimeError, StopIteration, OSError),
 )
-"""What the standard library raises on packages that a plain reader may still read: the results are written all the same."""
+"""What the standard library raises on packages that a plain reader may still read, or that are locked by now: the results are written
+all the same. What is wrong with the new file itself, as a full disk, the plain writer meets again."""
 _KINDS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xlsx": "xlsx", ".xlsm": "xlsx"}
 
 
@@ -80,7 +81,7 @@ def _patched(file: BinaryIO, results: pd.DataFrame, table: Table, source: Path |
     except SheetError:  # the layout says it
         why = ""
     except _BROKEN as error:
-        why = f"its package is unusual ({error})"
+        why = f"it cannot be copied ({error})"
     file.seek(0)
     file.truncate()
     return why

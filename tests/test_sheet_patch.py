@@ -363,6 +363,17 @@ def test_comments_between_the_rows_make_it_a_plain_workbook(tmp_path: Path, xml:
     assert note.endswith("stay in d.xlsx only, since comments stand between its cells")
 
 
+def test_a_part_that_is_damaged_where_nobody_reads_makes_it_a_plain_workbook(tmp_path: Path) -> None:
+    source = workbook(tmp_path / "d.xlsx", HEADER + '<row r="2"><c r="A2"><v>1</v></c></row>', parts={"xl/a.bin": b"a"})
+    raw = source.read_bytes()
+    place = raw.index(b"xl/a.bin") - 30
+    source.write_bytes(raw[:place] + b"XX" + raw[place + 2 :])
+    (note,) = write_sheet(results_of(read_sheet(source), Status.REFUSED), tmp_path / "r.xlsx", source=source)
+    assert "plain workbook" in note
+    assert "cannot be copied" in note
+    assert read_sheet(tmp_path / "r.xlsx")["startStatus"].tolist() == ["refused"]
+
+
 # ------------------------------------------------------------------------------------------------------- macros
 
 
