@@ -156,7 +156,10 @@ def checked(
 
 
 def write_results(results: pd.DataFrame, path: str | os.PathLike[str], *, source: str | os.PathLike[str] | None = None) -> Path:
-    """Write a results frame to ``path`` (.xlsx, .csv, .tsv, .txt), atomically; ``source``: the sheet it came from, to keep its shape.
+    """Write a results frame to ``path`` (.xlsx, .xlsm, .csv, .tsv, .txt), atomically.
+
+    ``source``: the sheet it came from. A workbook is copied and given the results, as long as the frame's rows are still its rows;
+    a CSV file's shape is kept.
 
     Raises ``SheetError`` for an unknown format, ``UsageError`` where ``path`` is the source itself, ``OSError`` where it is locked.
 

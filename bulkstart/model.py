@@ -56,7 +56,8 @@ class SheetSource:
     """Where a frame came from and how the file was read; ``frame.attrs["sheet"]``.
 
     ``format`` is decided by the bytes (``csv``, ``xlsx``, …), ``letters`` and ``headers`` stand for the frame's columns in order,
-    ``notes`` are sentences about what was detected and why, for people; ``visible_only``: hidden rows were left out.
+    ``notes`` are sentences about what was detected and why, for people; ``visible_only``: hidden rows were left out. ``digest`` and
+    ``prints`` tell later whether a workbook and the frame's rows are still what was read (``sheet_prints``).
     """
 
     path: str
@@ -70,6 +71,8 @@ class SheetSource:
     blank_rows: int = 0
     notes: tuple[str, ...] = ()
     visible_only: bool = False
+    digest: str = field(default="", repr=False, compare=False)
+    prints: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _RESULTS_NAME = re.compile(r"^(?P<stem>.+)\.results(?:-\d+)?$")
-_WRITTEN = {".csv": ".csv", ".tsv": ".tsv", ".txt": ".txt"}
+_WRITTEN = {".csv": ".csv", ".tsv": ".tsv", ".txt": ".txt", ".xlsm": ".xlsm"}
 _MOST_NAMES = 10_000
 
 Known = Callable[["pd.DataFrame"], bool]
@@ -35,7 +35,7 @@ def wanted_path(sheet: Path, output: str | os.PathLike[str] | None, *, dry_run: 
     if path.exists() and sheet.exists() and path.samefile(sheet):
         raise UsageError(f"-o {path} is the input itself, whose bytes never change: give another name")
     if path.suffix.lower() not in (*_WRITTEN, ".xlsx"):
-        raise UsageError(f"-o {path}: results are written as .xlsx, .csv, .tsv or .txt; give one of these endings")
+        raise UsageError(f"-o {path}: results are written as .xlsx, .xlsm, .csv, .tsv or .txt; give one of these endings")
     if path.is_dir():
         raise UsageError(f"-o {path} is a folder: give a file name")
     return path
@@ -86,23 +86,27 @@ def write_beside(
 
 def _has_more(path: Path, results: pd.DataFrame) -> bool:
     """Whether an existing file has columns of the analyst's own that rows from the journal lack."""
-    from bulkstart.sheet import read_sheet  # noqa: PLC0415  lazy: pandas
+    from bulkstart.sheet import read_results  # noqa: PLC0415  lazy: pandas
 
-    return not {str(name) for name in read_sheet(path).columns} <= {str(name) for name in results.columns}
+    own = {str(name) for name in results.columns}
+    return any(not {str(name) for name in frame.columns} <= own for frame in read_results(path))
 
 
 def replaceable(path: Path, known: Known) -> bool:
     """Whether an existing file holds nothing that would be lost: no results at all is somebody else's file, and is kept."""
     from bulkstart.errors import SheetError  # noqa: PLC0415  beside the reader that raises it
-    from bulkstart.sheet import read_sheet  # noqa: PLC0415  lazy: pandas
+    from bulkstart.sheet import read_results  # noqa: PLC0415  lazy: pandas
 
     try:
-        frame = read_sheet(path)
+        tables = read_results(path)
     except SheetError:
         return False
+    return bool(tables) and all(_is_known(frame, known) for frame in tables)
+
+
+def _is_known(frame: pd.DataFrame, known: Known) -> bool:
     names = [str(name) for name in frame.columns]
-    if (places := result_places(names)) is None:
-        return False
+    places = result_places(names) or {}
     texts = {name: [str(cell or "") for cell in frame.iloc[:, place].tolist()] for name, place in places.items()}
     if all(SANDBOX_MARK in message for message in texts["errorMessage"]):
         return True

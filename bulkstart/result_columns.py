@@ -8,6 +8,8 @@ from enum import StrEnum
 
 RESULT_COLUMNS = ("startStatus", "workflowId", "errorCode", "errorMessage", "attempts", "startedAt")
 """The six columns that follow the analyst's own ones in a results sheet, in this order."""
+REQUEST_BODY = "requestBody"
+"""The seventh column, of a dry run."""
 
 
 def result_places(names: Sequence[str]) -> dict[str, int] | None:
@@ -23,6 +25,13 @@ def result_places(names: Sequence[str]) -> dict[str, int] | None:
     if all(named.count(name) == 1 for name in RESULT_COLUMNS):
         return {name: named.index(name) for name in RESULT_COLUMNS}
     return None
+
+
+def earlier_places(names: Sequence[str]) -> dict[str, int]:
+    """Where the result columns of an earlier run stand: the six, and a dry run's seventh right behind them. Empty without the six."""
+    places = result_places(names) or {}
+    behind = places.get(RESULT_COLUMNS[-1], len(names)) + 1
+    return places | ({REQUEST_BODY: behind} if behind < len(names) and names[behind].strip() == REQUEST_BODY else {})
 
 
 SANDBOX_MARK = "sandbox: nothing started on a real portal"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulkstart.model import Outcome, Problem, Row, StartRequest
 from bulkstart.plan import Plan, odd_words
-from bulkstart.result_columns import RESULT_COLUMNS, SANDBOX_MARK, Status, result_places
+from bulkstart.result_columns import REQUEST_BODY, SANDBOX_MARK, Status, earlier_places
 from bulkstart.retry import Stop
 
 if TYPE_CHECKING:
@@ -22,11 +22,9 @@ _SHOWN_PROBLEMS = 5
 def own_columns(frame: pd.DataFrame) -> pd.DataFrame:
     """The analyst's own columns: without the six of an earlier run where all six are there (the last of each name)."""
     names = [str(name) for name in frame.columns]
-    places = result_places(names)
-    if places is None:
+    old = set(earlier_places(names).values())
+    if not old:
         return frame.copy().set_flags(allows_duplicate_labels=True)
-    planned = [index for index, name in enumerate(names) if name == "requestBody" and index - 1 == places[RESULT_COLUMNS[-1]]]
-    old = {*planned, *places.values()}
     return (
         frame.iloc[:, [index for index in range(len(names)) if index not in old]].copy().set_flags(allows_duplicate_labels=True)
     )
@@ -58,7 +56,7 @@ def results_frame(
         "startedAt": [outcome.started_at for outcome in outcomes],
     }
     if bodies is not None:
-        columns["requestBody"] = [json.dumps(bodies[i], ensure_ascii=False) if i in bodies else "" for i in range(len(outcomes))]
+        columns[REQUEST_BODY] = [json.dumps(bodies[i], ensure_ascii=False) if i in bodies else "" for i in range(len(outcomes))]
     for name, values in columns.items():  # by position: labels may repeat
         series = pd.Series(values, index=own.index, dtype="int64" if name == "attempts" else object)
         own.insert(len(own.columns), name, series.array, allow_duplicates=True)

@@ -8,12 +8,14 @@
     sheet_read    files → frames                        sheet_layout            what of the source a results file keeps
     sheet_new     a blank workbook for a template         sheet_origin  where such a sheet belongs
     sheet_write   frames → files, atomically            sheet_write_csv, sheet_write_xlsx, sheet_text
+    sheet_patch   results in the analyst's own workbook sheet_patch_tab, _parts; sheet_rows, _spans, _zip, _prints
 
 What a cell means is not decided here, but in ``bulkstart.cells``.
 """
 
 from bulkstart.sheet_origin import read_sheet
+from bulkstart.sheet_read import read_results
 from bulkstart.sheet_text import plain_text
 from bulkstart.sheet_write import write_sheet
 
-__all__ = ["plain_text", "read_sheet", "write_sheet"]
+__all__ = ["plain_text", "read_results", "read_sheet", "write_sheet"]

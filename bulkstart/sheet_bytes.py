@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -52,6 +53,12 @@ def format_of(path: Path) -> str:
     if refusal:
         raise SheetError(f"{path} is {refusal}")
     return _within(path, size, MAX_CSV_BYTES, "csv")
+
+
+def digest_of(path: Path) -> str:
+    """Return a text that another content of a file has not."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def _size(path: Path) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from bulkstart.model import ErrorCell
+from bulkstart.sheet_colours import FORMATS
 from bulkstart.sheet_grid import letter
 from bulkstart.sheet_text import plain_value
 
@@ -24,9 +25,9 @@ _DAY: Final = dt.timedelta(days=1)
 _ZERO: Final = dt.datetime(1899, 12, 30)  # noqa: DTZ001  cells have no zone
 _FIRST_OF_MARCH: Final = dt.datetime(1900, 3, 1)  # noqa: DTZ001  before it Excel counts a day that never was
 _SPECIAL: Final = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_x(?=[0-9A-Fa-f]{4}_)")
+_HARMLESS: Final = re.compile("(?:[A-Za-z0-9.:+-]|_(?!x)){1,1000}").fullmatch
 _NAMED: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "_x": "_x005F_x"}
 
-_FILLS = (("C6EFCE", "006100"), ("FFC7CE", "9C0006"), ("FFEB9C", "7F6000"), ("E7E6E6", "404040"))
 STYLES: Final = (
     '<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><numFmts count="4">'
     '<numFmt numFmtId="164" formatCode="yyyy\\-mm\\-dd"/><numFmt numFmtId="165" formatCode="yyyy\\-mm\\-dd\\ hh:mm:ss"/>'
@@ -42,11 +43,7 @@ STYLES: Final = (
         f'<xf numFmtId="{n}" fontId="0" fillId="0" borderId="0" xfId="0" applyNumberFormat="1"/>' for n in (164, 165, 166, 167)
     )
     + '</cellXfs><cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles><dxfs count="4">'
-    + "".join(
-        f'<dxf><font><color rgb="FF{ink}"/></font>'
-        f'<fill><patternFill patternType="solid"><bgColor rgb="FF{paper}"/></patternFill></fill></dxf>'
-        for paper, ink in _FILLS
-    )
+    + "".join(FORMATS)
     + "</dxfs></styleSheet>"
 )
 """``styles.xml``: plain, bold, date, datetime, time, duration; and the colours of started, failed, in doubt, left out."""
@@ -75,6 +72,8 @@ class CellWriter:
 
     def cell(self, reference: str, value: object, style: int = 0) -> str:
         """Return one ``c`` element: text as text, whatever it looks like; numbers with all their digits; ``""`` for nothing."""
+        if type(value) is str and _HARMLESS(value) and not style:
+            return f'<c r="{reference}" t="inlineStr"><is><t>{value}</t></is></c>'
         if not isinstance(value, str | int | float):
             value = plain_value(value)
             if value is None:

@@ -12,9 +12,10 @@ from bulkstart.model import ErrorCell, SheetSource, UncalculatedCell
 from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.sheet_bytes import format_of
 from bulkstart.sheet_csv import Dialect, detect, records
-from bulkstart.sheet_grid import Cells, Rows, column_index, header_text
+from bulkstart.sheet_grid import Cells, Rows, column_index, header_text, letter
 from bulkstart.sheet_open import open_tab
 from bulkstart.sheet_read import read_sheet
+from bulkstart.sheet_xml import MAX_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +80,8 @@ def plain_layout(table: Table, *notes: str, tab: str = "Results", dialect: Diale
     return Layout(1, range(2, len(table) + 2), tuple(range(len(table.headers))), tab=tab, dialect=dialect, notes=notes)
 
 
-def layout_of(results: pd.DataFrame, table: Table, source: Path | None, kind: str) -> Layout:
-    """Return how results of ``kind`` (``csv`` or ``xlsx``) are laid out beside their source.
+def layout_of(results: pd.DataFrame, table: Table, source: Path | None, kind: str, why: str = "") -> Layout:
+    """Return how results of ``kind`` (``csv`` or ``xlsx``) are laid out beside their source, which is not changed itself: ``why``.
 
     Where the source is of another kind, is gone or changed, or where the frame is no longer in its order, the layout is a plain
     one, and a note says why.
@@ -88,13 +89,16 @@ def layout_of(results: pd.DataFrame, table: Table, source: Path | None, kind: st
     if source is None:
         return plain_layout(table)
     try:
-        found = format_of(source)
-        if (found == "csv") != (kind == "csv"):
-            return plain_layout(table)
+        found = "csv" if format_of(source) == "csv" else "xlsx"
+        if found != kind:
+            lost = (f"the results are CSV: formats, formulas and other tabs stay in {source.name} only",) if kind == "csv" else ()
+            return plain_layout(table, *lost)
         sheet = results.attrs.get("sheet")
         if not isinstance(sheet, SheetSource) or (sheet.format == "csv") != (kind == "csv"):
             sheet = read_sheet(source).attrs["sheet"]
-        return (_csv_layout if kind == "csv" else _workbook_layout)(results, table, source, sheet)
+        return (
+            _csv_layout(results, table, source, sheet) if kind == "csv" else _workbook_layout(results, table, source, sheet, why)
+        )
     except SheetError as error:
         return plain_layout(table, f"title rows and positions were not kept, since the source cannot be read again: {error}")
 
@@ -125,14 +129,17 @@ def _csv_layout(results: pd.DataFrame, table: Table, source: Path, sheet: SheetS
     return Layout(sheet.header_row, results.index.tolist(), places, kept, dialect=dialect, behind=behind, notes=notes)
 
 
-def _workbook_layout(results: pd.DataFrame, table: Table, source: Path, sheet: SheetSource) -> Layout:
+def _workbook_layout(results: pd.DataFrame, table: Table, source: Path, sheet: SheetSource, why: str) -> Layout:
     kind, found = open_tab(source, format_of(source), sheet.tab, encoding=sheet.encoding, until=sheet.header_row)
     above = [(number, cells) for number, cells in found.rows if number < sheet.header_row]
     header: Cells = next((cells for number, cells in found.rows if number == sheet.header_row), ())
     others = f" and {found.tabs - 1} other tab{'' if found.tabs == 2 else 's'}" if found.tabs > 1 else ""  # noqa: PLR2004  one other
     named = f" (its format, {kind}, is read only)" if kind != "xlsx" else ""
-    lost = f"the results are a plain workbook{named}: formats, formulas{others} stay in {source.name} only"
+    reason = f", since {why}" if why and kind == "xlsx" else ""
+    lost = f"the results are a plain workbook{named}: formats, formulas{others} stay in {source.name} only{reason}"
     fitted = _fitted(results, table, sheet, header, above)
+    if not isinstance(fitted, str) and fitted[1][-1] >= MAX_COLUMNS:
+        fitted = f"the columns close up, since none are left behind column {letter(max(fitted[1][: table.own]))}"
     if isinstance(fitted, str):
         return plain_layout(table, lost, fitted, tab=found.tab.name)
     kept, places = fitted

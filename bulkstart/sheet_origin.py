@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 from bulkstart.errors import SheetError
 from bulkstart.origin import FIRST_TAB, LEGEND_TAB, TAB, Origin, read_origin
 from bulkstart.sheet_read import read_sheet as read_plain
+from bulkstart.sheet_tabs import clear_errors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,9 +54,9 @@ def _rows_of(path: Path, how: Mapping[str, Any]) -> pd.DataFrame:
 def origin_in(path: Path) -> Origin | None:
     """Where a workbook that was read belongs; ``None`` for one that ``bulkstart new`` did not make."""
     try:
-        with zipfile.ZipFile(path) as package, package.open(_LISTING) as listing:
+        with clear_errors(path), zipfile.ZipFile(path) as package, package.open(_LISTING) as listing:
             named = f'name="{TAB}"'.encode() in listing.read(_MOST)
-    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):  # it was read by other means
+    except (SheetError, OSError):  # no such workbook: whoever reads it will say so
         return None
     if not named:
         return None

@@ -16,6 +16,7 @@ from xml.sax.saxutils import quoteattr
 from bulkstart.errors import SheetError
 from bulkstart.result_columns import Status
 from bulkstart.sheet_cell_xml import HEADER_STYLE, STYLES, CellWriter
+from bulkstart.sheet_colours import rules
 from bulkstart.sheet_grid import header_text, letter
 from bulkstart.sheet_layout import Layout, Table
 from bulkstart.sheet_text import as_text
@@ -25,13 +26,6 @@ FAILED_TAB = "Failed rows"
 FAILED = frozenset({Status.INVALID, Status.REFUSED, Status.GAVE_UP, Status.NOT_ATTEMPTED})
 """What may be fed back after mending: never what started, what is in doubt, or what repeats another row."""
 
-_COLOURS = {
-    **dict.fromkeys((Status.STARTED, Status.ALREADY_STARTED), 0),
-    **dict.fromkeys((Status.INVALID, Status.REFUSED, Status.GAVE_UP), 1),
-    Status.IN_DOUBT: 2,
-    **dict.fromkeys((Status.NOT_ATTEMPTED, Status.DUPLICATE, Status.PLANNED), 3),
-}
-"""Which of the four ``dxf`` of ``STYLES`` a status is coloured with."""
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006"
@@ -97,7 +91,7 @@ def _worksheet(tab: _Tab, writer: CellWriter) -> Iterator[str]:
         yield writer.row(number, zip(layout.places, cells, strict=True))
     yield "</sheetData>"
     if table.results and len(table):
-        yield _colouring(f"{letter(layout.places[table.own])}{first + 1}:{letter(layout.places[table.own])}{last}")
+        yield rules(f"{letter(layout.places[table.own])}{first + 1}:{letter(layout.places[table.own])}{last}")
     yield '<pageMargins left="0.7" right="0.7" top="0.75" bottom="0.75" header="0.3" footer="0.3"/></worksheet>'
 
 
@@ -105,14 +99,6 @@ def _widths(table: Table, layout: Layout) -> Iterable[str]:
     for place, header, cells in zip(layout.places, table.headers, table.columns, strict=True):
         longest = max(len(header), *(len(as_text(cell)) for cell in cells[:_TELLING_ROWS]), 0) + 2
         yield f'<col min="{place + 1}" max="{place + 1}" width="{min(max(longest, _NARROWEST), _WIDEST)}" customWidth="1"/>'
-
-
-def _colouring(cells: str) -> str:
-    rules = (
-        f'<cfRule type="cellIs" dxfId="{colour}" priority="{priority}" operator="equal"><formula>"{status}"</formula></cfRule>'
-        for priority, (status, colour) in enumerate(_COLOURS.items(), 1)
-    )
-    return f'<conditionalFormatting sqref="{cells}">{"".join(rules)}</conditionalFormatting>'
 
 
 def _small_parts(names: Sequence[str], main: str) -> Iterator[tuple[str, str]]:

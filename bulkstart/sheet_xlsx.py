@@ -29,6 +29,12 @@ def read_tab(path: Path, wanted: str | int | None, until: int = MAX_ROWS) -> Tab
         return pick(XlsxWorkbook(Package(archive, path), until), wanted, path)
 
 
+def tab_names(path: Path) -> list[str]:
+    """Return the names of all tabs that hold cells, hidden ones too. Raises ``SheetError`` like :func:`read_tab`."""
+    with clear_errors(path), zipfile.ZipFile(path) as archive:
+        return [tab.name for tab in XlsxWorkbook(Package(archive, path), 0).tabs]
+
+
 class XlsxWorkbook:
     """An open workbook of XML parts: its tabs, and what their cells refer to."""
 

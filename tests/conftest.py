@@ -25,11 +25,15 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 import bulkstart
 from bulkstart.cli import main
 from bulkstart.journal import Journal
 from bulkstart.simulator import Sandbox
+
+settings.register_profile("bulkstart", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be slow
+settings.load_profile("bulkstart")
 
 ROOT = Path(__file__).resolve().parents[1]
 SIX = ["startStatus", "workflowId", "errorCode", "errorMessage", "attempts", "startedAt"]

@@ -99,3 +99,14 @@ def test_the_source_alone_is_enough_where_the_frame_lost_its_attributes(tmp_path
     frame.attrs = {}
     layout = layout_of(frame, table_of(frame), path, "csv")
     assert (layout.header_row, list(layout.numbers), layout.notes) == (3, [4, 6], ())
+
+
+def test_a_plain_workbook_has_room_for_the_results_of_a_sheet_with_a_cell_in_the_last_column(tmp_path: Path) -> None:
+    rows = HEADER + '<!-- so it is not patched --><row r="2"><c r="A2"><v>1</v></c><c r="XFD2"><v>2</v></c></row>'
+    path = workbook(tmp_path / "d.xlsx", rows)
+    frame = read_sheet(path)
+    results = pd.concat([frame, pd.DataFrame([[""] * 6], index=frame.index, columns=list(RESULT_COLUMNS))], axis=1)
+    results.attrs = frame.attrs
+    notes = write_sheet(results, tmp_path / "r.xlsx", source=path)
+    assert notes[1] == "the columns close up, since none are left behind column XFD"
+    assert read_sheet(tmp_path / "r.xlsx").columns.tolist() == ["ID", "Title", "", *RESULT_COLUMNS]
