@@ -23,6 +23,7 @@ Loopback only; every process started here is ended here.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -92,6 +93,7 @@ def play(name: str, seed: int = SEED, *, loud: bool = False) -> Outcome:
         )
     with (
         tempfile.TemporaryDirectory(prefix="chaos-") as where,
+        _budget(Path(where) / "budget"),
         Sandbox(schedule.scenario, ledger=Path(where) / "ledger.jsonl") as server,
     ):
         story = kind(schedule, Path(where), server, loud=loud)
@@ -109,6 +111,19 @@ def play(name: str, seed: int = SEED, *, loud: bool = False) -> Outcome:
     if loud:
         print_ledger(ledger)
     return Outcome(name, figures, verdict)
+
+
+@contextlib.contextmanager
+def _budget(path: Path) -> Iterator[None]:
+    """The limits of a case's portal are no business of other programs on this machine."""
+    before = os.environ.get("BULKSTART_BUDGET")
+    os.environ["BULKSTART_BUDGET"] = str(path)
+    try:
+        yield
+    finally:
+        os.environ.pop("BULKSTART_BUDGET")
+        if before is not None:
+            os.environ["BULKSTART_BUDGET"] = before
 
 
 def print_ledger(ledger: Iterable[Json]) -> None:

@@ -184,6 +184,7 @@ def ours(scenario: Scenario, server: Sandbox, folder: Path, options: list[str]) 
     sheet.write_text("entityId\n" + "".join(f"{n}\n" for n in range(1, scenario.rows + 1)), encoding="utf-8")
     env = {name: value for name, value in os.environ.items() if not name.startswith("BULKSTART_")}
     env |= {"BULKSTART_WEBHOOK_URL": server.webhook_url or "", "BULKSTART_JOURNAL": str(folder / "journal.sqlite")}
+    env["BULKSTART_BUDGET"] = str(folder / "budget.json")
     words = [
         sys.executable,
         "-m",
@@ -218,7 +219,7 @@ CONTENDERS: dict[str, Contender] = {
     "bulkstart --batch 50 --max-unknown 500": lambda scenario, server, folder: ours(
         scenario, server, folder, ["--batch", "50", "--max-unknown", "500"]
     ),
-    "bulkstart": lambda scenario, server, folder: ours(scenario, server, folder, []),
+    "bulkstart": lambda scenario, server, folder: ours(scenario, server, folder, [] if scenario.batches else ["--batch", "off"]),
 }
 WIDE = "bulkstart --batch 50 --max-unknown 500"
 
