@@ -200,7 +200,8 @@ def undisguised(value: object) -> None:
 
 
 def _whole(value: object, noun: str) -> int:
-    undisguised(value)
+    if not (isinstance(value, DisguisedNumber) and value.padded):
+        undisguised(value)
     if isinstance(value, dt.date | dt.time | dt.timedelta):
         raise misfit(value, f"is a date or time, not {noun}; format the cell as a number and write it again")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):

@@ -16,7 +16,7 @@ from bulkstart.columns import ColumnMap, Fed, match
 from bulkstart.entities import CheckOptions, Said, explain_rows, fitting, read_entities, read_templates, said_of, types_known
 from bulkstart.findings import Findings, read_cells
 from bulkstart.headers import folded, listed, whole_sheet
-from bulkstart.model import Column, Json, Parameter, Problem, Row, StartRequest, Template
+from bulkstart.model import Column, DisguisedNumber, Json, Parameter, Problem, Row, StartRequest, Template
 from bulkstart.parameters import BLANK, Formats, serialise
 from bulkstart.rows import cells_of, columns_of, read_rows
 
@@ -73,6 +73,7 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
     ids, types = read_entities(frame, said, column_map, template_ids, findings)
     parameters = _parameters(frame, column_map, template_ids, said, findings)
     _note_ragged(frame, len(columns), findings)
+    _note_padded(frame, column_map, findings)
     explain_rows(frame, column_map, findings)
     bad = range(len(frame)) if findings.sheet else findings.positions
     fields = zip(template_ids, types, ids, parameters, strict=True)
@@ -95,6 +96,20 @@ def _note_ragged(frame: pd.DataFrame, width: int, findings: Findings) -> None:
         if label in ragged:
             why = f"the row has {ragged[label]} fields, the sheet {width} columns, or a quote, or HTML above it, is broken; mend it, nothing is shifted"
             findings.add(position, None, "ragged-row", why)
+
+
+def _note_padded(frame: pd.DataFrame, column_map: ColumnMap, findings: Findings) -> None:
+    """Say how many ids are shown with zeros in front by their number format: the number counts (sheets.md, trap 7)."""
+    if column_map.entity_id is None:
+        return
+    padded = [
+        cell for cell in cells_of(frame, column_map.entity_id.column.index) if isinstance(cell, DisguisedNumber) and cell.padded
+    ]
+    if padded:
+        first = padded[0]
+        findings.notes.append(
+            f"{len(padded):,} ids are shown with zeros in front by their number format ({first.shown} for {first:d}); the number counts"
+        )
 
 
 # ------------------------------------------------------------------------------------------------------------ parameters

@@ -47,6 +47,11 @@ class DisguisedNumber(int):
         made.shown = shown
         return made
 
+    @property
+    def padded(self) -> bool:
+        """Whether only zeros in front are shown besides: it is the same number to whoever reads it."""
+        return self.shown.isascii() and self.shown.isdigit() and int(self.shown) == self
+
     def __reduce__(self) -> tuple[type[Self], tuple[int, str]]:
         return type(self), (int(self), self.shown)
 

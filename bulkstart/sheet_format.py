@@ -21,7 +21,7 @@ _PIECE: Final = re.compile(
 )
 _CONDITION: Final = re.compile(r"([<>=]{1,2})\s*(-?\d+(?:\.\d+)?)")
 _CURRENCY: Final = re.compile(r"\$([^-]*)")
-_HARMLESS: Final = re.compile(r"(?=[#,]*[0#?])(?:[#?0]*[#?],)*[#?]*0?(?:\.[0#?]*)?|general|@", re.IGNORECASE)
+_HARMLESS: Final = re.compile(r"(?:[#?]+,)*[#?]*[0#?](?:\.[0#?]*)?|general|@", re.IGNORECASE)
 _LONGEST: Final = 400  # characters of a format; Excel's own limit is 255
 _TESTS: Final = {
     "<": Decimal.__lt__,

@@ -10,7 +10,7 @@ import pytest
 
 from bulkstart.checks import CheckOptions, check_frame
 from bulkstart.errors import UsageError
-from bulkstart.model import ErrorCell, Parameter, SheetSource, StartRequest, Template, UncalculatedCell
+from bulkstart.model import DisguisedNumber, ErrorCell, Parameter, SheetSource, StartRequest, Template, UncalculatedCell
 from bulkstart.parameters import Formats
 from bulkstart.result_columns import RESULT_COLUMNS
 
@@ -333,3 +333,12 @@ def test_a_date_cell_of_an_unknown_parameter_is_shown_too():
     frame = pd.DataFrame({"ID": [1], "param:due": [dt.date(2026, 12, 31)], "param:note": ["2026-12-31"]})
     checked = check(frame, [Template(7, "x", "deal", None)], template=7)
     assert len([note for note in checked.notes if "is sent as" in note]) == 1
+
+
+def test_ids_that_are_shown_with_zeros_in_front_count_as_their_number_and_are_said():
+    frame = pd.DataFrame({"ID": [DisguisedNumber(5141, "05141"), 5142, DisguisedNumber(5143, "05143")]}, dtype=object)
+    found = check_frame(frame, CheckOptions(template=713, entity_type="deal"))
+    assert [request.entity_id for request in found.requests] == [5141, 5142, 5143]
+    assert [note for note in found.notes if "zeros in front" in note] == [
+        "2 ids are shown with zeros in front by their number format (05141 for 5141); the number counts"
+    ]

@@ -52,6 +52,12 @@ def test_separators_decimals_currencies_and_colours_change_no_number(code: str) 
     assert type(as_shown(5141, code)) is int
 
 
+@pytest.mark.parametrize("code", ["?,", "#,", "0,", "#,#,", "##,,", "00", "0#,##0"])
+def test_a_comma_behind_the_last_digit_divides_and_a_zero_before_it_pads(code: str) -> None:
+    assert not is_harmless(code)
+    assert type(as_shown(5141, code)) is DisguisedNumber or code == "00"
+
+
 @given(st.integers(1, 10**14), st.text('0#?.,;%"\\ _*[]-ED@$<>5aА', max_size=12))
 def test_no_format_is_too_odd_and_harmless_ones_agree(value: int, code: str) -> None:
     found = as_shown(value, code)
@@ -71,9 +77,10 @@ def test_a_display_text_that_is_another_one(seen: str) -> None:
 
 
 def test_a_disguised_id_is_a_problem_and_so_is_a_text_without_its_zeros() -> None:
-    for cell in (DisguisedNumber(5141, "05141"), DisguisedNumber(5141000000, "5141"), DisguisedNumber(5141, "")):
+    for cell in (DisguisedNumber(5141, "D-5141"), DisguisedNumber(5141000000, "5141"), DisguisedNumber(5141, "")):
         with pytest.raises(CellError, match="number format shows it"):
             entity_id(cell)
+    assert entity_id(DisguisedNumber(5141, "05141")) == (5141, None), "with zeros in front it is the same number"
     with pytest.raises(CellError, match="'00042'"):
         text(DisguisedNumber(42, "00042"))
     assert text(DisguisedNumber(50, "50 шт")) == "50", "a unit is no part of the number"
