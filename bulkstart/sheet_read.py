@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, TypedDict
 from bulkstart.columns import recognise
 from bulkstart.errors import SheetError
 from bulkstart.model import SheetSource
-from bulkstart.result_columns import earlier_places, result_places
+from bulkstart.result_columns import earlier_places
 from bulkstart.sheet_bytes import digest_of, format_of
 from bulkstart.sheet_csv import DELIMITERS, Dialect, Record, detect, records
-from bulkstart.sheet_grid import SEARCHED_ROWS, Header, Rows, find_header, header_text, is_blank, letter
+from bulkstart.sheet_grid import Header, Rows, find_header, header_text, is_blank, letter
 from bulkstart.sheet_open import open_tab
 from bulkstart.sheet_prints import row_prints
 from bulkstart.sheet_tabs import TabRows
-from bulkstart.sheet_xlsx import read_tab, tab_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,24 +100,6 @@ def read_sheet(
     if header.place == len(table.rows) - 1:
         raise SheetError(f"{table.where} has no data rows: all rows below its header are hidden; leave --visible-only out")
     return _frame(table, header)
-
-
-def read_results(path: str | os.PathLike[str]) -> list[pd.DataFrame]:
-    """Return whatever in a file has the six result columns: its table, or each such tab of a workbook that has rows.
-
-    Raises ``SheetError`` like :func:`read_sheet`.
-    """
-    file = Path(path)
-    if format_of(file) != "zip":
-        frame = read_sheet(file)
-        return [frame] if result_places([str(name) for name in frame.columns]) else []
-    found = []
-    for tab in tab_names(file):
-        top = read_tab(file, tab, until=SEARCHED_ROWS).rows
-        header = next((number for number, cells in top if result_places([header_text(cell) for cell in cells])), None)
-        if header is not None and read_tab(file, tab).rows[-1][0] > header:
-            found.append(read_sheet(file, tab=tab, header_row=header))
-    return found
 
 
 def _read_workbook(

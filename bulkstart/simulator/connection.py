@@ -159,8 +159,8 @@ class Connection(asyncio.Protocol):
     async def _send_later(self, exchange: Exchange, work: Coroutine[Any, Any, Reply]) -> None:
         try:
             reply = await work
-        except Exception:
-            self.reset()  # a fault of the sandbox itself must be loud, not a hanging connection
+        except Exception:  # a fault of the sandbox itself must be loud, not a hanging connection: it is raised on
+            self.reset()
             raise
         self._send(exchange, reply)
 
