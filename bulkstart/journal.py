@@ -81,7 +81,7 @@ class Journal:
 
     def known_ids(self, workflow_ids: Iterable[str]) -> set[str]:
         """Those of ``workflow_ids`` that the journal holds."""
-        one = "SELECT 1 FROM starts WHERE workflow_id=?"
+        one = "SELECT 1 FROM starts WHERE workflow_id=? AND workflow_id<>''"
         with told(self.path):
             return {found for found in workflow_ids if self._db.execute(one, (found,)).fetchone()}
 
@@ -161,10 +161,10 @@ class Journal:
 
     def terminated(self, run_id: str, workflow_ids: Iterable[str]) -> None:
         """Write down that workflows which a run started were terminated by ``undo``."""
-        query = "SELECT key, error_message FROM starts WHERE run_id=? AND workflow_id=? AND state='started'"
+        query = "SELECT key, error_message FROM starts WHERE workflow_id=? AND workflow_id<>'' AND run_id=? AND state='started'"
         with self._transaction() as db:
             for workflow_id in workflow_ids:
-                for key, message in db.execute(query, (run_id, workflow_id)).fetchall():
+                for key, message in db.execute(query, (workflow_id, run_id)).fetchall():
                     text = "; ".join(filter(None, (message, f"terminated by {who()}")))
                     apply(db, run_id, Note(key, Event.TERMINATE, workflow_id, error_message=text))
 

@@ -58,24 +58,25 @@ class Look:
             db.execute("DROP TABLE asked_ids")
 
     def _asked(self, portal: str, campaign: str) -> View:
-        held = {found.key: found for found in self._held("JOIN asked USING (key)", ())}
+        held = {found.key: found for found in self._held("asked CROSS JOIN starts USING (key)", ())}
         for found in self._by_word(portal):
             held.setdefault(found.key, found)
-        same_document = "(template_id, entity_type, entity_id) IN (SELECT template_id, entity_type, entity_id FROM asked)"
+        documents = "(SELECT DISTINCT template_id, entity_type, entity_id FROM asked)"
+        on_them = f"{documents} CROSS JOIN starts USING (template_id, entity_type, entity_id) WHERE portal=?"
         siblings: dict[tuple[int, str, int], list[Held]] = {}
-        clause = f"WHERE portal=? AND campaign=? AND key NOT IN (SELECT key FROM asked) AND {same_document}"  # noqa: S608  literals of this file
+        clause = f"{on_them} AND campaign=? AND key NOT IN (SELECT key FROM asked)"  # noqa: S608  literals of this file
         for found in self._held(clause, (portal, campaign)):
             siblings.setdefault((found.template_id, found.entity_type, found.entity_id), []).append(found)
         ids: dict[str, list[Held]] = {}
-        for found in self._held("JOIN asked_ids USING (workflow_id)", ()):
+        for found in self._held("asked_ids CROSS JOIN starts USING (workflow_id) WHERE starts.workflow_id<>''", ()):
             ids.setdefault(found.workflow_id, []).append(found)
-        elsewhere = f"portal=? AND campaign<>? AND state='started' AND {same_document}"
-        query = f"SELECT DISTINCT template_id, entity_type, entity_id FROM starts WHERE {elsewhere}"  # noqa: S608  literals
+        elsewhere = f"{on_them} AND campaign<>? AND state='started'"
+        query = f"SELECT DISTINCT template_id, entity_type, entity_id FROM {elsewhere}"  # noqa: S608  literals of this file
         others = self._db.execute(query, (portal, campaign))
         return View(
             held,
             {document: tuple(found) for document, found in siblings.items()},
-            self._together([found.key for group in siblings.values() for found in group]),
+            self._together(portal, campaign) if siblings else frozenset(),
             {workflow_id: tuple(found) for workflow_id, found in ids.items()},
             frozenset((template, kind, number) for template, kind, number in others),
         )
@@ -83,8 +84,8 @@ class Look:
     def _by_word(self, portal: str) -> Iterator[Held]:
         """Keys that a fed-back sheet said were started, in some run of this portal, and that no run has a start of."""
         query = """SELECT asked.key, template_id, entity_type, entity_id, run_rows.run_id, workflow_id, run_rows.started_at
-                   FROM asked JOIN run_rows USING (key) JOIN runs ON runs.id=run_rows.run_id
-                   WHERE runs.portal=? AND workflow_id <> '' AND status='already_started'
+                   FROM asked CROSS JOIN run_rows USING (key) JOIN runs ON runs.id=run_rows.run_id
+                   WHERE run_rows.key<>'' AND runs.portal=? AND workflow_id <> '' AND status='already_started'
                      AND asked.key NOT IN (SELECT key FROM starts)"""
         for key, template_id, entity_type, entity_id, run_id, workflow_id, at in self._db.execute(query, (portal,)):
             sent_at = datetime.fromisoformat(at).timestamp() if at else None
@@ -93,8 +94,8 @@ class Look:
                 error_code="", error_message="as a sheet said", sent_at=sent_at, by_word=True,
             )  # fmt: skip
 
-    def _held(self, clause: str, arguments: tuple[str, ...]) -> Iterator[Held]:
-        for entry in self._db.execute(f"SELECT {_FIELDS} FROM starts {clause}", arguments):  # noqa: S608  clauses are literals of this file
+    def _held(self, source: str, arguments: tuple[str, ...]) -> Iterator[Held]:
+        for entry in self._db.execute(f"SELECT {_FIELDS} FROM {source}", arguments):  # noqa: S608  clauses are literals of this file
             (
                 key,
                 portal,
@@ -122,17 +123,14 @@ class Look:
                 key, portal, *document, campaign, state, run_id, live, workflow_id, code, message, sent_at, crashed, bool(doubted)
             )
 
-    def _together(self, keys: Sequence[str]) -> frozenset[tuple[str, str]]:
-        """Pairs (key of a sibling, asked key) that stood together in the sheet of one run."""
-        pairs: set[tuple[str, str]] = set()
-        for key in keys:
-            found = self._db.execute(
-                """SELECT DISTINCT other.key FROM run_rows AS one JOIN run_rows AS other USING (run_id)
-                   WHERE one.key=? AND other.key IN (SELECT key FROM asked)""",
-                (key,),
-            )
-            pairs.update((key, row[0]) for row in found)
-        return frozenset(pairs)
+    def _together(self, portal: str, campaign: str) -> frozenset[tuple[str, str]]:
+        """Pairs (key of a sibling, asked key of the same document) that stood together in the sheet of one run."""
+        query = """SELECT starts.key, asked.key FROM asked
+                   CROSS JOIN starts USING (template_id, entity_type, entity_id)
+                   CROSS JOIN run_rows AS one ON one.key=starts.key AND one.key<>''
+                   CROSS JOIN run_rows AS other ON other.key=asked.key AND other.key<>'' AND other.run_id=one.run_id
+                   WHERE starts.portal=? AND starts.campaign=? AND starts.key NOT IN (SELECT key FROM asked)"""
+        return frozenset((sibling, key) for sibling, key in self._db.execute(query, (portal, campaign)))
 
 
 def past_runs(db: sqlite3.Connection, alive: Alive) -> list[dict[str, Any]]:

@@ -89,7 +89,7 @@ def who() -> str:
 
 def _is_taken(db: sqlite3.Connection, note: Note) -> bool:
     """Whether another start of the same portal has this id: each start has one of its own (facts 1.2)."""
-    clause = "workflow_id=? AND key<>? AND portal=(SELECT portal FROM starts WHERE key=?)"
+    clause = "workflow_id=? AND workflow_id<>'' AND key<>? AND portal=(SELECT portal FROM starts WHERE key=?)"
     return db.execute(f"SELECT 1 FROM starts WHERE {clause}", (note.workflow_id, note.key, note.key)).fetchone() is not None  # noqa: S608  a literal
 
 
