@@ -112,6 +112,9 @@ class Transport:
                     raise _TooLargeError
         finally:
             await response.aclose()
+            response.stream = httpx.ByteStream(
+                b""
+            )  # httpx ties it to its response: a circle that would keep the whole connection
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status_code, headers, bytes(body), asyncio.get_running_loop().time() - began)
 
