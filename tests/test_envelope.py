@@ -114,6 +114,12 @@ def test_a_retry_after_is_honoured_where_there_is_one():
     assert read(429, error("OPERATION_TIME_LIMIT"), {"retry-after": "7"}).after == 7.0
 
 
+def test_a_front_server_that_counts_requests_asks_to_wait_with_its_status_alone():
+    assert read(429, error("RATE_LIMITED"), {"retry-after": "2"}) == Busy("RATE_LIMITED", "text", throttled=True, after=2.0)
+    for status in (200, 400, 500, 503):
+        assert isinstance(read(status, error("RATE_LIMITED")), InDoubt), "a code of no native table proves nothing"
+
+
 def test_an_expired_token_is_busy_where_it_can_be_renewed_and_a_denial_where_not():
     assert read(401, error("EXPIRED_TOKEN"), oauth=True) == Busy("expired_token", "text")
     assert isinstance(read(401, error("expired_token")), Denied)

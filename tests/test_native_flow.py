@@ -203,6 +203,15 @@ def test_a_full_bucket_is_waited_for_and_loses_nothing(dialect):
     assert ran.results["attempts"].sum() == 8
 
 
+def test_a_front_server_that_counts_requests_is_waited_for():
+    limited = {"kind": "error", "code": "RATE_LIMITED", "status": 429, "retryAfter": 0.3}
+    faults = [fault(4, limited), {"on": "batch", **fault(1, limited)}]
+    ran = run({**native(), "faults": faults}, rows=20, dialect="native", batch=5, max_unknown=20)
+    assert ran.statuses == ["started"] * 20
+    refused = [line for line in ran.ledger if line["kind"] == "answer" and line["code"] == "RATE_LIMITED"]
+    assert {line["on"] for line in refused} == {"start", "batch"}
+
+
 def test_used_up_operating_time_pauses_once_and_loses_nothing():
     limits = {"operating": {"seconds": 0.4, "window": 2}, "per_document": 0}
     slow = [{**PLAIN, "run_seconds": 0.05}]

@@ -51,6 +51,10 @@ VIBECODE_REFUSED = frozenset({"MISSING_PARAMS", "VALIDATION_ERROR", "ENTITY_NOT_
 RELAYED = "BITRIX_ERROR"
 """The code by which the Vibecode gateway relays a native error."""
 
+RATE_LIMITED = "RATE_LIMITED"
+"""The Vibecode gateway's code for too many requests. With status 429 it is believed before a native portal, too: a front server that
+counts requests says it before the portal saw anything (4.1: a well-formed refusal by a known code; the scenario S5 of peers.md)."""
+
 VIBECODE_NO_ROUTE = frozenset({"ROUTE_NOT_FOUND", "NOT_FOUND"})
 
 
@@ -71,14 +75,16 @@ def native_verdict(code: str, message: str, *, shown: str | None = None) -> Verd
     return None
 
 
-def native_answer(code: str, message: str, *, renewable: bool = False, after: float | None = None) -> Verdict:
+def native_answer(code: str, message: str, *, status: int = 0, renewable: bool = False, after: float | None = None) -> Verdict:
     """What an error of the native dialect itself proves (4.3).
 
-    ``renewable``: an expired token can be renewed; ``after``: seconds to wait where the portal said how long. An empty code is
+    ``status``: HTTP's; ``renewable``: an expired token can be renewed; ``after``: seconds to wait where the portal said how long. An empty code is
     reported as the one by which the Vibecode gateway relays the same texts.
     """
     if renewable and code.upper() == EXPIRED_TOKEN.upper():
         return Busy(EXPIRED_TOKEN, message)
+    if status == 429 and code.upper() == RATE_LIMITED:
+        return Busy(code, message, throttled=True, after=after)
     shown = OPERATING if code.upper() == OPERATING else code or RELAYED
     verdict = native_verdict(code, message, shown=shown) if code else text_refusal(shown, message)
     if isinstance(verdict, Busy) and after is not None:
@@ -102,7 +108,7 @@ def vibecode_verdict(code: str, message: str, *, native_code: str, after: float 
         return Denied(code, message, afterwards=Refused(code, message), per_run=True)
     if found in VIBECODE_REFUSED:
         return Refused(code, message)
-    if found == "RATE_LIMITED":
+    if found == RATE_LIMITED:
         return Busy(code, message, throttled=True, after=after)
     if found == "ERROR_LOOP_DETECTED":
         return Denied(code, message, exit_code=6)

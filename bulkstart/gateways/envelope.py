@@ -54,7 +54,7 @@ def error_verdict(entry: object, answer: Answer, *, oauth: bool) -> Verdict:
     if entry.get("result"):
         return InDoubt(code.strip() or "BAD_ANSWER", "the answer says both success and an error; it may have started")
     message = text_of(entry.get("error_description")) or "the portal gave no reason"
-    return native_answer(code.strip(), message, renewable=oauth, after=retry_after(answer))
+    return native_answer(code.strip(), message, status=answer.status, renewable=oauth, after=retry_after(answer))
 
 
 def started(result: Json) -> Started | InDoubt:
