@@ -51,6 +51,7 @@ VIBECODE_REFUSED = frozenset({"MISSING_PARAMS", "VALIDATION_ERROR", "ENTITY_NOT_
 RELAYED = "BITRIX_ERROR"
 """The code by which the Vibecode gateway relays a native error."""
 
+TOO_MANY = 429
 RATE_LIMITED = "RATE_LIMITED"
 """The Vibecode gateway's code for too many requests. With status 429 it is believed before a native portal, too: a front server that
 counts requests says it before the portal saw anything (4.1: a well-formed refusal by a known code; the scenario S5 of peers.md)."""
@@ -83,7 +84,7 @@ def native_answer(code: str, message: str, *, status: int = 0, renewable: bool =
     """
     if renewable and code.upper() == EXPIRED_TOKEN.upper():
         return Busy(EXPIRED_TOKEN, message)
-    if status == 429 and code.upper() == RATE_LIMITED:
+    if status == TOO_MANY and code.upper() == RATE_LIMITED:
         return Busy(code, message, throttled=True, after=after)
     shown = OPERATING if code.upper() == OPERATING else code or RELAYED
     verdict = native_verdict(code, message, shown=shown) if code else text_refusal(shown, message)
