@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from bulkstart.journal_view import Held, View
@@ -118,7 +119,8 @@ class Look:
                 code, message = "CRASHED", CRASHED
             if crashed or (doubted and state is State.DEFERRED and not live):
                 state = State.IN_DOUBT  # design.md 3: nobody is at it, and it may have started
-            document = (template_id, entity_type, entity_id)
+            portal, kind, campaign, run_id, code, message = map(intern, (portal, entity_type, campaign, run_id, code, message))
+            document = (template_id, kind, entity_id)
             yield Held(
                 key, portal, *document, campaign, state, run_id, live, workflow_id, code, message, sent_at, crashed, bool(doubted)
             )

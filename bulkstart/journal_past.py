@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 from bulkstart.evidence import Doubtful, Sent
@@ -78,9 +79,12 @@ def _rows(db: sqlite3.Connection, run_id: str) -> Iterator[PastRow]:
         query, (run_id,)
     ):
         sent = _requests(db, run_id, key) if not status and sent_at is not None else 0
-        outcome = Outcome(position, Status(status or "not_attempted"), workflow_id, code, message, max(attempts, sent), at)
+        told = Status(status or "not_attempted"), workflow_id, intern(code), intern(message)  # a million rows have few texts
+        outcome = Outcome(position, *told, max(attempts, sent), at)
         template_id, entity_type, entity_id, parameters = start
-        request = StartRequest(template_id, entity_type, entity_id, json.loads(parameters)) if parameters is not None else None
+        request = None
+        if parameters is not None:
+            request = StartRequest(template_id, intern(entity_type), entity_id, json.loads(parameters))
         yield PastRow(outcome, label, key, request or (StartRequest(*json.loads(body)) if body else None))
 
 

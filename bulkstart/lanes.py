@@ -7,7 +7,7 @@ until a sweep of the running list says better.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bulkstart.plan import Ready
 
@@ -20,13 +20,13 @@ class Lanes:
 
     def __init__(self, per_document: int = 0) -> None:
         self._per_document = per_document
-        self._ready: deque[Lane] = deque()
-        self._waiting: list[Lane] = []
+        self._ready: deque[Sequence[Ready] | Lane] = deque()
+        self._waiting: list[Sequence[Ready] | Lane] = []
         self._running: Counter[Document] = Counter()
 
-    def fill(self, lanes: Iterable[Iterable[Ready]]) -> None:
-        """Add lanes behind those that are there."""
-        self._ready.extend(deque(lane) for lane in lanes)
+    def fill(self, lanes: Iterable[Sequence[Ready]]) -> None:
+        """Add lanes behind those that are there; one becomes a deque when it is taken, which a million of them would not fit in memory as."""
+        self._ready.extend(lanes)
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._waiting)
@@ -41,7 +41,7 @@ class Lanes:
         while self._ready:
             lane = self._ready.popleft()
             if self.has_room(lane[0].request.document):
-                return lane
+                return lane if isinstance(lane, deque) else deque(lane)
             self._waiting.append(lane)
         return None
 

@@ -110,8 +110,10 @@ def _is_known(frame: pd.DataFrame, known: Known) -> bool:
     texts = {name: [str(cell or "") for cell in frame.iloc[:, place].tolist()] for name, place in places.items()}
     if all(SANDBOX_MARK in message for message in texts["errorMessage"]):
         return True
-    in_doubt = Status.IN_DOUBT in texts["startStatus"]
+    claims = [
+        bool(found) or status == Status.IN_DOUBT for found, status in zip(texts["workflowId"], texts["startStatus"], strict=True)
+    ]
     try:
-        return (not any(texts["workflowId"]) and not in_doubt) or known(frame)
+        return not any(claims) or known(frame if all(claims) else frame[claims])
     except BulkstartError:  # it cannot be judged, so it is kept
         return False

@@ -10,7 +10,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -80,7 +80,7 @@ class Runner:
         """Why the run stops before its end, if it does."""
         return self.gate.stop
 
-    async def run(self, lanes: Iterable[Iterable[Ready]]) -> None:
+    async def run(self, lanes: Iterable[Sequence[Ready]]) -> None:
         """Start the rows of ``lanes``; returns when all are settled, or when the run has drained."""
         self._lanes.fill(lanes)
         self.gate.begin()
