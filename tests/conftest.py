@@ -32,6 +32,9 @@ from bulkstart.cli import main
 from bulkstart.journal import Journal
 from bulkstart.simulator import Sandbox
 
+os.environ.pop(
+    "PYTHONDONTWRITEBYTECODE", None
+)  # each of the programs that tests run would compile the package anew: half of its start
 settings.register_profile("bulkstart", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be slow
 settings.load_profile("bulkstart")
 
