@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bulkstart.errors import UsageError
-from bulkstart.option_groups import common_options, doctor_options, new_options, past_options, sheet_options, start_options
+from bulkstart.option_groups import (
+    common_options,
+    doctor_options,
+    new_options,
+    past_options,
+    report_options,
+    sheet_options,
+    start_options,
+)
 from bulkstart.options import Options
 from bulkstart.version import VERSION
 
@@ -23,11 +31,10 @@ COMMANDS = {
     "resume": "go on with a run that stopped: only rows that certainly did not start and were never refused",
     "reconcile": "settle a run's rows in doubt by the portal's list of running workflows",
     "undo": "terminate what a run started and still runs",
+    "report": "write one offline HTML page about a run: counts, errors with advice, doubts, rate, history",
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
 _PROG = "bulkstart"
-LATER = ("report",)
-"""Commands that later versions will have: named, so that nobody looks for a file of that name."""
 _EXIT_CODES = """exit codes:
   0    every row started, had started before, or is planned
   1    a fault of ours
@@ -69,6 +76,8 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         past_options(parser, command)
     if command == "new":
         new_options(parser)
+    if command == "report":
+        report_options(parser)
     if command == "doctor":
         doctor_options(parser)
     if command == "sandbox":
@@ -78,7 +87,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--scenario", metavar="FILE", help="scenario file (its format: bulkstart/simulator/SCENARIOS.md)")
         parser.add_argument("--ledger", metavar="FILE", help="write what truly happens to this file, one JSON object a line")
     else:
-        common_options(parser, portal=command != "runs")
+        common_options(parser, portal=command not in ("runs", "report"))
     parser.add_argument("--version", action="version", version=f"bulkstart {VERSION}")
     return parser
 
@@ -110,8 +119,6 @@ def command_of(words: Sequence[str]) -> tuple[str, list[str]]:
         elif _is_file(word):
             return "start", list(words)
         else:
-            if word in LATER:
-                raise UsageError(f"this version has no {word!r} yet; run the sheet again to go on: nothing starts twice")
             near = difflib.get_close_matches(word, COMMANDS, 1, 0.5)
             hint = f"; did you mean the command {near[0]!r}?" if near else f"; commands: {', '.join(COMMANDS)}"
             here = difflib.get_close_matches(word, [path.name for path in Path.cwd().iterdir()], 1, 0.6)

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from bulkstart.ending import Begun
 from bulkstart.guards import without
 from bulkstart.journal import Journal
+from bulkstart.journal_write import who
 from bulkstart.model import Outcome, SheetSource
 from bulkstart.options import Options
 from bulkstart.plan import Plan
 from bulkstart.portal import Portal
+from bulkstart.preflight import limits_of
 from bulkstart.result_columns import Status
 from bulkstart.results import invalid_outcomes
 from bulkstart.resumed import Resumed, parameters_of
@@ -101,6 +103,9 @@ class Claimant:
         known = {template.id: template for template in begun.met.templates or ()}
         kept["modified"] = {str(number): known[number].modified for number in used if number in known and known[number].modified}
         kept["parameters"] = parameters_of(begun.met.templates, used)
+        limits = limits_of(self.portal, begun.met.me, self.options)
+        kept["limit"] = {"rate": limits.rate, "kept": limits.safe_rate, "burst": limits.burst, "stated": limits.stated}
+        kept["by"] = who()
         path = ""
         if isinstance(source, SheetSource):
             path = os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace")

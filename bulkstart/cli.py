@@ -203,6 +203,28 @@ def _runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from bulkstart import report  # noqa: PLC0415  lazy: sqlite3
+    from bulkstart.journal import Journal  # noqa: PLC0415  as above
+    from bulkstart.settings import journal_path, settings  # noqa: PLC0415  as above
+
+    path = journal_path(arguments.journal, settings())
+    if not path.exists():
+        raise UsageError(f"there is no journal at {path}, so no run is known: name it with --journal")
+    carried = ["--journal", arguments.journal] if arguments.journal else []
+    with contextlib.closing(Journal(path)) as journal:
+        written = report.write(journal, report.run_of(journal, arguments.run), arguments.output, carried)
+    if arguments.json:
+        rows = len(written.past.rows)
+        more = {"run": written.past.run_id, "portal": written.past.portal, "counts": written.counts, "notes": list(written.notes)}
+        print_json(0, None, written.path, rows=rows, more=more)
+        return 0
+    for note in () if arguments.quiet else written.notes:
+        print(plain(note), file=sys.stderr)
+    print(plain(f"report: {written.path}"))
+    return 0
+
+
 def _sandbox(arguments: argparse.Namespace) -> int:
     from bulkstart.simulator import serve  # noqa: PLC0415  lazy: the simulator
 
@@ -216,6 +238,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "new": _new,
     "doctor": _doctor,
     "runs": _runs,
+    "report": _report,
     "sandbox": _sandbox,
 }
 assert set(_COMMANDS) == set(COMMANDS)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkstart.evidence import Doubtful
+from bulkstart.journal_events import ENDED, RECONCILED, Logged, events_of, log_turn, why_it_ended
 from bulkstart.journal_look import Alive, Look, past_runs
 from bulkstart.journal_past import PastRun, doubts_of, past_run, runs_with, started_by, templates_before
 from bulkstart.journal_tables import VERSION, open_database, told
@@ -129,6 +130,11 @@ class Journal:
         with self._transaction() as db:
             return doubts_of(db, run_id)
 
+    def events(self, run_id: str) -> list[Logged]:
+        """Everything that was logged of a run, in the order in which it happened."""
+        with told(self.path):
+            return events_of(self._db, run_id)
+
     def started_by(self, run_id: str) -> dict[str, tuple[str, int]]:
         """Workflow id → (entity type, entity id) of what a run started."""
         with told(self.path):
@@ -153,6 +159,7 @@ class Journal:
         with self._transaction() as db:
             settle(db, run_id, settled)
             db.execute("UPDATE runs SET exit_code=? WHERE id=? AND finished_at IS NOT NULL", (exit_code, run_id))
+            log_turn(db, run_id, RECONCILED, code=str(exit_code), message=f"by {who()}")
 
     def wrote(self, run_id: str, path: Path) -> None:
         """Remember the results file of a run."""
@@ -217,6 +224,7 @@ class Journal:
                     apply(db, run_id, Note(key, Event.RESTORE))
                 settle(db, run_id, settled)
                 db.execute("UPDATE runs SET finished_at=?, exit_code=? WHERE id=?", (time.time(), exit_code, run_id))
+                log_turn(db, run_id, ENDED, code=str(exit_code), message=why_it_ended(settled))
         finally:
             self.release(run_id)
 

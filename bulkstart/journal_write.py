@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bulkstart.evidence import MATCHED
+from bulkstart.journal_events import RESUMED, log_turn
 from bulkstart.journal_look import CRASHED, Alive, Look
 from bulkstart.journal_past import keep_sweep
 from bulkstart.journal_view import Held, Note, View
@@ -125,6 +126,7 @@ class Claim:
         query = "UPDATE run_rows SET status='', error_code='', error_message='' WHERE run_id=? AND position=?"
         self._db.executemany(query, ((self._run_id, position) for position in positions))
         keep_sweep(self._db, self._run_id, time.time(), None, None)
+        log_turn(self._db, self._run_id, RESUMED, message=f"by {who()}")
 
     def keep_sweep(self, at: float, clock_offset: float | None, workflow_ids: frozenset[str]) -> None:
         """Keep what ran on the portal before the first send, and how far its clock was ahead."""

@@ -264,6 +264,19 @@ def new_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Which run a page is written about, and where to."""
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="the run, as bulkstart runs lists it (default: the last one of the journal)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the page to write (default: SHEET.report.html beside the run's sheet); replaces only reports of this journal's runs",
+    )
+
+
 def common_options(parser: argparse.ArgumentParser, *, portal: bool = True) -> None:
     """What every command takes."""
     group = parser.add_argument_group("general")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from bulkstart import report
 from bulkstart.conduct import conduct
 from bulkstart.errors import UsageError
 from bulkstart.history import no_frame, take_up
@@ -14,12 +16,10 @@ from bulkstart.journal import Journal
 from bulkstart.journal_past import PastRun
 from bulkstart.meeting import journal_file
 from bulkstart.options import CallOptions, Options, options_of
-from bulkstart.plan import Rules, make
 from bulkstart.portal import Portal
 from bulkstart.result_columns import Status
-from bulkstart.results import completed, counts, exit_code, frame_of, invalid_outcomes, results_frame
-from bulkstart.resumed import Resumed, sheet_of
-from bulkstart.retry import Stop
+from bulkstart.results import counts, exit_code, frame_of, results_frame
+from bulkstart.standing import standing, timeline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,18 +55,7 @@ class Run:
         """Every row as it stands now, from the journal alone: index as in the sheet, ids and parameters as they were sent, the six columns."""
         past, journal = self._past()
         with closing(journal):
-            sheet, resumed = sheet_of(past), Resumed(past)
-            view = journal.view(past.portal, sheet.keyed, past.campaign, ())
-        plan = make(sheet.checked.rows, sheet.checked.requests, sheet.keys, view, Rules(past.campaign, allow_changed=True))
-        plan = resumed.narrowed(plan, sheet, view, time.time())
-        outcomes = completed(
-            len(past.rows),
-            plan,
-            invalid_outcomes(sheet.checked.rows, plan.problems),
-            resumed.left(plan),
-            Stop("RUN_STOPPED", "the run ended before this row", 6),
-            {},
-        )
+            outcomes = standing(past, journal, time.time())
         frame = results_frame(frame_of([(row.label, row.request) for row in past.rows]), outcomes)
         frame.attrs |= {
             "run_id": past.run_id,
@@ -75,6 +64,28 @@ class Run:
             "counts": counts(outcomes),
         }
         return frame
+
+    @property
+    def timeline(self) -> pd.DataFrame:
+        """One line for each request of the run, in the order in which they left: ``row sent_at ended_at seconds status code``.
+
+        ``row``: the row's label; ``sent_at``, ``ended_at``: UTC, the second blank where no answer was written down; ``seconds`` between
+        them; ``status``: ``started``, ``refused``, ``in_doubt``, ``deferred`` (nothing was done, and the row could go again; ``code``
+        says why), ``sending`` (on the wire, or its program died). ``attrs``: ``run_id``, ``portal``, ``limit`` (as it was known when
+        the run began: ``rate`` requests a second and ``burst`` at once, ``kept``, ``stated``).
+        """
+        past, journal = self._past()
+        with closing(journal):
+            return timeline(past, journal)
+
+    def report(self, path: str | os.PathLike[str] | None = None) -> Path:
+        """Write one offline HTML page about the run and return its path; by default ``SHEET.report.html`` beside its sheet.
+
+        Asks no portal. A file that is no report of a run in this journal is never replaced: the next free number is taken.
+        """
+        past, journal = self._past()
+        with closing(journal):
+            return report.write(journal, past, path, ("--journal", str(self._journal)) if self._journal else ()).path
 
     def resume(
         self, frame: pd.DataFrame | None = None, *, release_doubts: bool = False, **options: Unpack[CallOptions]

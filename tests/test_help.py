@@ -32,6 +32,7 @@ CONTRACT = {
     "resume": f"--release-doubts {SHEET} {START} {GENERAL} --sandbox",
     "reconcile": f"--settle --output --safe-csv --rate --burst {GENERAL} --sandbox",
     "undo": f"--erase --dry-run --yes --rate --burst {GENERAL} --sandbox",
+    "report": f"--output {GENERAL}",
     "doctor": f"--template --entity-type --rate --burst {GENERAL} --sandbox",
     "sandbox": "--port --scenario --ledger --help --version",
 }
@@ -92,7 +93,7 @@ def test_the_defaults_that_help_states_are_the_real_ones() -> None:
         assert f"(default: {value})" in entry(text, option)
 
 
-@pytest.mark.parametrize(("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN")])
+@pytest.mark.parametrize(("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN"), ("report", "[RUN]")])
 def test_a_command_about_a_past_run_says_how_the_run_is_named(command: str, place: str) -> None:
     text = program(command, "--help").stdout
     assert re.search(rf"^usage: bulkstart {command} .*{re.escape(place)}$", text.split("\n\n")[0], re.MULTILINE | re.DOTALL), text
