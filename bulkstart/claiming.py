@@ -104,8 +104,8 @@ class Claimant:
         kept["modified"] = {str(number): known[number].modified for number in used if number in known and known[number].modified}
         kept["parameters"] = parameters_of(begun.met.templates, used)
         limits = limits_of(self.portal, begun.met.me, self.options)
-        kept["limit"] = {"rate": limits.rate, "kept": limits.safe_rate, "burst": limits.burst, "stated": limits.stated}
-        kept["by"] = who()
+        kept["portal_limit"] = {"rate": limits.rate, "kept": limits.safe_rate, "burst": limits.burst, "stated": limits.stated}
+        kept |= {"by": who(), "sandbox": self.portal.is_sandbox}
         path = ""
         if isinstance(source, SheetSource):
             path = os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace")

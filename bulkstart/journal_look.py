@@ -14,6 +14,7 @@ from bulkstart.model import StartRequest
 from bulkstart.states import State
 
 UNFINISHED = frozenset({State.NEW, State.SENDING, State.DEFERRED})
+HEARSAY = "as a sheet said"
 CRASHED = "the program ended while this start was on the wire; it may have started"
 
 _FIELDS = """key, portal, starts.template_id, starts.entity_type, starts.entity_id, campaign, state, run_id, workflow_id,
@@ -90,7 +91,7 @@ class Look:
             sent_at = datetime.fromisoformat(at).timestamp() if at else None
             yield Held(
                 key, portal, template_id, entity_type, entity_id, "", State.STARTED, run_id, live=False, workflow_id=workflow_id,
-                error_code="", error_message="as a sheet said", sent_at=sent_at, by_word=True,
+                error_code="", error_message=HEARSAY, sent_at=sent_at, by_word=True,
             )  # fmt: skip
 
     def _held(self, clause: str, arguments: tuple[str, ...]) -> Iterator[Held]:

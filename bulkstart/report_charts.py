@@ -10,12 +10,12 @@ from itertools import pairwise
 
 from bulkstart.markup import Markup, joined, tag
 
-WIDTH, HEIGHT = 720, 210
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 14, 12, 26
+WIDTH, HEIGHT = 900, 220
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 26
 _GAP = 18.0  # the width of a pause that is cut out
 _LONG, _SHARE = 120.0, 0.2
 """A pause is cut out where it is longer than so many seconds and than such a share of the whole."""
-_BARS, _POINTS, _TICKS = 120, 200, 5
+_BARS, _POINTS, _TICKS = 150, 200, 6
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
 
 Label = Callable[[float], str]

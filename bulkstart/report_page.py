@@ -115,6 +115,7 @@ class Report:
             "header",
             tag("h1", f"Run {past.run_id}"),
             tag("p", tag("span", state, class_="state"), f" {rows} on {past.portal}, begun at {self.when(past.started_at)}"),
+            tag("p", "A sandbox: nothing started on a real portal.") if past.settings.get("sandbox") else None,
             tag("p", tag("strong", PROMISE), class_="promise"),
             tag("ul", told, class_="counts"),
             share_bar(counts),
@@ -141,10 +142,10 @@ class Report:
             status: sorted(r.ended_at for r in requests if r.status == status and r.ended_at is not None)
             for status in ("started", "refused", "in_doubt")
         }
-        limit = self.standing.past.settings.get("limit") or {}
-        rate = limit.get("rate") if isinstance(limit.get("rate"), int | float) else None
+        limit = self.standing.past.settings.get("portal_limit") or {}
+        rate = limit.get("rate")
         label = self._labels(axis.stretches[0][0], axis.stretches[-1][1])
-        legend = [(dot(status), f"{word(status)}  ") for status, moments in by_status.items() if moments]
+        legend = [tag("span", dot(status), word(status), class_="key") for status, moments in by_status.items() if moments]
         return tag(
             "section",
             tag("h2", "Rate and durations"),
@@ -153,7 +154,7 @@ class Report:
                 rate_chart(sorted(sent), waits, rate, axis, label),
                 tag("figcaption", self._about_rate(limit, len(waits))),
             ),
-            tag("figure", status_chart(by_status, axis, label), tag("figcaption", legend, "requests that had ended, over time")),
+            tag("figure", status_chart(by_status, axis, label), tag("figcaption", "Requests that had ended: ", legend)),
             _durations(requests),
         )
 
@@ -185,14 +186,14 @@ class Report:
 
     def _about_rate(self, limit: Mapping[str, Any], waits: int) -> list[object]:
         said = ["Requests a second."]
-        if limit:
+        if limit.get("rate"):
             burst = f", and {limit['burst']:g} at once" if limit.get("burst") else ""
             stated = (
                 "the limit that was known when the run began"
                 if limit.get("stated")
                 else "where probing began, since nobody stated a limit"
             )
-            said.append(f"The line is {limit.get('rate', 0):g} a second{burst}: {stated}; {limit.get('kept', 0):.3g} was kept.")
+            said.append(f"The line is {limit['rate']:g} a second{burst}: {stated}; {limit['kept']:.3g} was kept.")
         if self.standing.past.dialect == "native" and self.standing.past.settings.get("batch", "auto") != "off":
             said.append("Each row counts, also where several shared a request, so that bars may stand above the line.")
         if waits:

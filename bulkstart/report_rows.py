@@ -85,8 +85,10 @@ class Standing:
             yield "look the rows in doubt up in the portal's list of running workflows", about("reconcile")
             yield "send what is still in doubt again, once you have looked at it yourself", about("resume", "--release-doubts")
         if any(counts.get(status) for status in (Status.REFUSED, Status.INVALID, Status.GAVE_UP, Status.DUPLICATE)):
-            file = results or "the results file"
-            yield "mend the rows that were refused or are invalid, then run the results file", shlex.join(["bulkstart", file])
+            file = results or past.sheet
+            again = shlex.join(["bulkstart", file]) if file else "bulkstart.start(frame, portal=portal, …)"
+            what = "results" if results else "sheet" if file else "frame"
+            yield f"mend the rows that were refused or are invalid, then run the {what}: nothing starts twice", again
         if counts.get(Status.STARTED):
             yield "count what of it still runs; without --dry-run, and once you confirm, end it", about("undo", "--dry-run")
 
@@ -121,11 +123,11 @@ def card(past: PastRun, row: PastRow) -> str | None:
     )
 
 
-def where_to_look(row: PastRow, sent: str) -> str:
+def where_to_look(row: PastRow, *, sent: bool) -> str:
     """Where a person sees whether a doubtful start happened."""
     if row.request is None:
         return "open the entity in the portal, and look at its workflows"
-    around = f", one that began at about {sent}" if sent else ""
+    around = ", one that began at about that time" if sent else ""
     return f"open {entity(row)} in the portal, and look among its workflows for template {row.request.template_id}{around}"
 
 

@@ -14,20 +14,21 @@ STYLE = """
   --gave_up: #c08468; --duplicate: #b491cc; --not_attempted: #7f8b97; --open: #6ea3ea; --bar: #6ea3ea; --limit: #ec6a66; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 28px 24px 60px; max-width: 1080px; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: anywhere; }
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; overflow-wrap: break-word; }
 h1 { font-size: 25px; line-height: 1.25; margin: 0 0 4px; } h2 { font-size: 18px; margin: 34px 0 8px; }
 p { margin: 6px 0; } a { color: var(--link); } .soft, small { color: var(--soft); } small { font-size: 13px; }
 .promise { margin: 14px 0 0; padding: 8px 12px; border-left: 3px solid var(--started); background: var(--wash); }
 .state { display: inline-block; padding: 1px 10px; border-radius: 10px; background: var(--wash); border: 1px solid var(--line); font-size: 14px; }
 code { font: 13px/1.5 ui-monospace, SFMono-Regular, Consolas, "Liberation Mono", monospace; background: var(--wash); padding: 1px 4px; border-radius: 3px; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; }
+table { border-collapse: collapse; width: 100%; font-size: 14px; } .said { overflow-wrap: anywhere; }
 th, td { text-align: left; vertical-align: top; padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); }
 thead th { color: var(--soft); font-weight: 600; font-size: 13px; } .number { text-align: right; font-variant-numeric: tabular-nums; }
 .short { white-space: nowrap; overflow-wrap: normal; } .facts th { width: 150px; color: var(--soft); font-weight: 400; }
 .counts { display: flex; flex-wrap: wrap; gap: 6px 22px; padding: 0; margin: 10px 0 0; list-style: none; } .counts b { font-variant-numeric: tabular-nums; }
+.key { margin-right: 14px; white-space: nowrap; }
 .dot { width: 10px; height: 10px; margin-right: 6px; } .share { width: 100%; height: 18px; display: block; border-radius: 4px; }
 .chart { width: 100%; height: auto; display: block; } figure { margin: 10px 0 18px; } figcaption { font-size: 13px; color: var(--soft); }
-.chart text { font-size: 11px; fill: var(--soft); } .grid { stroke: var(--line); stroke-width: 1; } .bar { fill: var(--bar); }
+.chart text { font-size: 12px; fill: var(--soft); } .grid { stroke: var(--line); stroke-width: 1; } .bar { fill: var(--bar); }
 .waits { fill: var(--in_doubt); } .limit { stroke: var(--limit); stroke-width: 1.5; stroke-dasharray: 6 4; } .pause { fill: var(--wash); }
 .started { fill: var(--started); } .already_started { fill: var(--already_started); } .planned { fill: var(--planned); } .open { fill: var(--open); }
 .in_doubt { fill: var(--in_doubt); } .refused { fill: var(--refused); } .invalid { fill: var(--invalid); } .gave_up { fill: var(--gave_up); }

@@ -14,7 +14,7 @@ from bulkstart.timeline import Turn
 When = Callable[[float], str]
 
 _MOST_KINDS, _MOST_TURNS = 40, 150
-_LABEL, _CODE, _MESSAGE, _SHOWN = 60, 80, 400, 6
+_LABEL, _CODE, _MESSAGE, _SHOWN, _NARROW = 60, 80, 400, 6, 24
 
 
 def word(status: str) -> str:
@@ -47,17 +47,17 @@ def kinds(standing: Standing) -> Markup:
         ]
         cells = (
             tag("td", dot(status), word(status), class_="short"),
-            tag("td", tag("code", _cut(code, _CODE))),
+            tag("td", tag("code", _cut(code, _CODE)), class_="short" if len(code) <= _NARROW else "said"),
             tag("td", f"{len(found):,}", class_="number"),
-            tag("td", told),
-            tag("td", first + (", …" if len(found) > _SHOWN else "")),
+            tag("td", told, class_="said"),
+            tag("td", first + (", …" if len(found) > _SHOWN else ""), class_="said"),
         )
         rows.append(tag("tr", cells))
     more = f"and {len(groups) - _MOST_KINDS:,} more kinds" if len(groups) > _MOST_KINDS else None
     return tag(
         "section",
         tag("h2", "Errors and doubts by kind"),
-        table(("", "code", "rows", "the first of them says", "rows"), rows),
+        table(("", "code", "how many", "the first of them says", "which rows"), rows),
         _soft(more),
     )
 
@@ -70,8 +70,7 @@ def doubts(standing: Standing, when: When, elsewhere: str) -> Markup:
     def cells(outcome: Outcome) -> Markup:
         row = standing.past.rows[outcome.position]
         at = when(sent[row.key]) if row.key in sent else ""
-        look = [where_to_look(row, at), _link(standing, outcome)]
-        return _row(standing, outcome, tag("td", at, class_="short"), tag("td", look))
+        return _row(standing, outcome, tag("td", at, class_="short"), tag("td", where_to_look(row, sent=bool(at))))
 
     heads = ("row", "entity", "what happened", "sent last", "where to look")
     intro = "Each of these may have started, or may not. None is sent again unless a person says so."
@@ -140,9 +139,19 @@ def _row(standing: Standing, outcome: Outcome, *more: Markup) -> Markup:
     code = tag("code", _cut(outcome.error_code, _CODE)) if outcome.error_code else None
     tries = _aside(f"{outcome.attempts:,} requests left") if outcome.attempts > 1 else None
     cells = (
-        tag("td", _cut(row.label, _LABEL), class_="number" if row.label.isdigit() else None),
-        tag("td", _link(standing, outcome) or entity(row)),
-        tag("td", dot(outcome.status), word(outcome.status), " ", code, " ", _cut(outcome.error_message, _MESSAGE), tries),
+        tag("td", _cut(row.label, _LABEL), class_="short" if len(row.label) <= _NARROW else "said"),
+        tag("td", _link(standing, outcome) or entity(row), class_="short"),
+        tag(
+            "td",
+            dot(outcome.status),
+            word(outcome.status),
+            " ",
+            code,
+            " ",
+            _cut(outcome.error_message, _MESSAGE),
+            tries,
+            class_="said",
+        ),
     )
     return tag("tr", cells, more, data_kind=str(outcome.status))
 

@@ -19,7 +19,7 @@ from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.result_columns import Status
 from bulkstart.results import counts, exit_code, frame_of, results_frame
-from bulkstart.standing import standing, timeline
+from bulkstart.standing import rehearsed, standing, timeline
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,9 @@ class Run:
         past, journal = self._past()
         with closing(journal):
             outcomes = standing(past, journal, time.time())
-        frame = results_frame(frame_of([(row.label, row.request) for row in past.rows]), outcomes)
+        frame = results_frame(
+            frame_of([(row.label, row.request) for row in past.rows]), outcomes, rehearsed=rehearsed(past, outcomes)
+        )
         frame.attrs |= {
             "run_id": past.run_id,
             "portal": past.portal,

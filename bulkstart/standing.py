@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from bulkstart.journal import Journal
+from bulkstart.journal_look import HEARSAY
 from bulkstart.journal_past import PastRun
 from bulkstart.model import Outcome
 from bulkstart.plan import Rules, make
+from bulkstart.result_columns import Status
 from bulkstart.results import completed, frame_of, invalid_outcomes
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.retry import Stop
@@ -34,6 +37,14 @@ def standing(past: PastRun, journal: Journal, now: float) -> list[Outcome]:
     )
 
 
+def rehearsed(past: PastRun, outcomes: Sequence[Outcome]) -> set[int]:
+    """Rows that a sandbox decided about, by position; what a sheet said of a real portal is none of its doing (``results.real_words``)."""
+    if not past.settings.get("sandbox"):
+        return set()
+    repeated = {o.position for o in outcomes if not o.attempts and (o.status is Status.IN_DOUBT or HEARSAY in o.error_message)}
+    return set(range(len(outcomes))) - repeated
+
+
 def timeline(past: PastRun, journal: Journal) -> pd.DataFrame:
     """One line for each request of a run, in the order in which they left; see ``Run.timeline``."""
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
@@ -53,5 +64,5 @@ def timeline(past: PastRun, journal: Journal) -> pd.DataFrame:
             "code": pd.Series([request.code for request in found], dtype=object),
         }
     )
-    frame.attrs |= {"run_id": past.run_id, "portal": past.portal, "limit": past.settings.get("limit")}
+    frame.attrs |= {"run_id": past.run_id, "portal": past.portal, "limit": past.settings.get("portal_limit")}
     return frame

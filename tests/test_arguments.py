@@ -90,7 +90,8 @@ def test_the_command_line_and_python_have_the_same_defaults():
 
 
 def test_the_commands_of_this_version_are_there():
-    assert set(COMMANDS) == {"start", "check", "templates", "new", "runs", "resume", "reconcile", "undo", "doctor", "sandbox"}
+    about_runs = {"runs", "resume", "reconcile", "undo", "report"}
+    assert set(COMMANDS) == {"start", "check", "templates", "new", "doctor", "sandbox"} | about_runs
 
 
 # ----------------------------------------------------------------------------------------------------- NAME=VALUE

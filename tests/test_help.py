@@ -93,7 +93,9 @@ def test_the_defaults_that_help_states_are_the_real_ones() -> None:
         assert f"(default: {value})" in entry(text, option)
 
 
-@pytest.mark.parametrize(("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN"), ("report", "[RUN]")])
+@pytest.mark.parametrize(
+    ("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN"), ("report", "[RUN]")]
+)
 def test_a_command_about_a_past_run_says_how_the_run_is_named(command: str, place: str) -> None:
     text = program(command, "--help").stdout
     assert re.search(rf"^usage: bulkstart {command} .*{re.escape(place)}$", text.split("\n\n")[0], re.MULTILINE | re.DOTALL), text
