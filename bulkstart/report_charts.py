@@ -11,7 +11,7 @@ from itertools import pairwise
 from bulkstart.markup import Markup, joined, tag
 
 WIDTH, HEIGHT = 900, 220
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 26
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 26
 _GAP = 18.0  # the width of a pause that is cut out
 _LONG, _SHARE = 120.0, 0.2
 """A pause is cut out where it is longer than so many seconds and than such a share of the whole."""
@@ -68,7 +68,7 @@ def rate_chart(sent: Sequence[float], throttled: Sequence[float], limit: float |
             span = min(width, max(high - low, 1.0)) if last else width  # the last one is shorter than the others
             place = bisect_right if last else bisect_left
             bars.append((low, high, *((place(of, high) - bisect_left(of, low)) / span for of in (sent, throttled))))
-    top = _round_up(max(*(rate for _, _, rate, _ in bars), limit or 0.0, 0.1))
+    top = _round_up(max(0.1, (limit or 0.0) * 1.1, *(rate for _, _, rate, _ in bars)))
     shapes = []
     for low, high, rate, waits in bars:
         left, right = axis.x(low), axis.x(high)
@@ -141,14 +141,14 @@ def _times(axis: Axis, label: Label) -> Markup:
         start, end = axis.stretches[0]
         moments = [start + (end - start) * part / (_TICKS - 1) for part in range(_TICKS)]
     else:
-        moments = [start for start, _ in axis.stretches]
+        moments = [*(start for start, _ in axis.stretches), axis.stretches[-1][1]]
     shown = -math.inf
     for number, at in enumerate(moments):
         x = axis.x(at)
         if x - shown < 90:  # noqa: PLR2004  the width of a time
             continue
         shown = x
-        last = number == len(moments) - 1 and len(axis.stretches) == 1
+        last = number == len(moments) - 1
         anchor = "end" if last else "middle" if number and x < WIDTH - 60 else "start"
         marks.append(tag("text", label(at), x=_n(x), y=HEIGHT - 8, text_anchor=anchor))
     for _, end in axis.stretches[:-1]:

@@ -144,6 +144,7 @@ class Report:
         }
         limit = self.standing.past.settings.get("portal_limit") or {}
         rate = limit.get("rate")
+        cut = " A grey strip stands for a pause that is cut out." if len(axis.stretches) > 1 else None
         label = self._labels(axis.stretches[0][0], axis.stretches[-1][1])
         legend = [tag("span", dot(status), word(status), class_="key") for status, moments in by_status.items() if moments]
         return tag(
@@ -152,14 +153,15 @@ class Report:
             tag(
                 "figure",
                 rate_chart(sorted(sent), waits, rate, axis, label),
-                tag("figcaption", self._about_rate(limit, len(waits))),
+                tag("figcaption", self._about_rate(limit, len(waits)), cut),
             ),
             tag("figure", status_chart(by_status, axis, label), tag("figcaption", "Requests that had ended: ", legend)),
             _durations(requests),
         )
 
     def _labels(self, first: float, last: float) -> Callable[[float], str]:
-        pattern = "%H:%M:%S" if last - first < 600 else "%H:%M" if last - first < 80_000 else "%m-%d %H:%M"  # noqa: PLR2004  ten minutes, a day
+        days = {self._local(at).date() for at in (first, last)}
+        pattern = "%m-%d %H:%M" if len(days) > 1 else "%H:%M:%S" if last - first < 600 else "%H:%M"  # noqa: PLR2004  ten minutes
         return lambda at: format(self._local(at), pattern)
 
     def _what_was_run(self) -> Markup:
