@@ -16,8 +16,8 @@ from bulkstart.journal_past import PastRun
 from bulkstart.outputs import check_folder, numbered
 from bulkstart.replacing import replacing
 from bulkstart.report_page import MARK, Report
-from bulkstart.report_rows import Standing
-from bulkstart.standing import standing
+from bulkstart.report_rows import Account
+from bulkstart.retold import retold
 from bulkstart.timeline import requests_of, turns_of
 
 _ENDINGS = (".html", ".htm")
@@ -54,7 +54,7 @@ def write(journal: Journal, past: PastRun, output: str | os.PathLike[str] | None
     Raises ``UsageError`` where nothing can be written.
     """
     now = time.time()
-    found = Standing(past, standing(past, journal, now), requests_of(logged := journal.events(past.run_id)))
+    found = Account(past, retold(past, journal, now), requests_of(logged := journal.events(past.run_id)))
     page = Report(found, turns_of(logged), now, carried=tuple(carried)).html.encode()
     notes: list[str] = []
     wanted = _wanted(past, output)

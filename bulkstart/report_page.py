@@ -11,7 +11,7 @@ from bulkstart.forecast import about
 from bulkstart.markup import Markup, joined, tag
 from bulkstart.options import Options
 from bulkstart.report_charts import axis_of, rate_chart, share_bar, status_chart
-from bulkstart.report_rows import Standing
+from bulkstart.report_rows import Account
 from bulkstart.report_style import POLICY, SCRIPT, STYLE
 from bulkstart.report_tables import dot, doubts, history, kinds, not_started, remarked, word
 from bulkstart.result_columns import Status
@@ -43,7 +43,7 @@ class Report:
     ``carried``: words that each command about the run needs.
     """
 
-    standing: Standing
+    account: Account
     turns: Sequence[Turn]
     now: float
     zone: tzinfo | None = None
@@ -59,7 +59,7 @@ class Report:
     @property
     def html(self) -> str:
         """The whole page."""
-        past = self.standing.past
+        past = self.account.past
         head = tag(
             "head",
             tag("meta", charset="utf-8"),
@@ -75,22 +75,20 @@ class Report:
         return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
     def _sections(self) -> Iterator[Markup]:
-        standing, elsewhere = self.standing, self._elsewhere
+        account, elsewhere = self.account, self._elsewhere
         yield self._top()
         yield self._next()
-        if standing.counts.get(Status.IN_DOUBT):
-            yield doubts(standing, self.when, elsewhere)
-        if standing.groups():
-            yield kinds(standing)
-        if standing.not_started():
-            yield not_started(standing, elsewhere)
-        if standing.remarked():
-            yield remarked(standing, elsewhere)
+        if account.counts.get(Status.IN_DOUBT):
+            yield doubts(account, self.when, elsewhere)
+        if account.groups():
+            yield kinds(account)
+        if account.not_started():
+            yield not_started(account, elsewhere)
+        if account.remarked():
+            yield remarked(account, elsewhere)
         yield self._charts()
         yield self._what_was_run()
-        begun = Turn(
-            standing.past.started_at, standing.past.started_at, f"begun by {standing.past.settings.get('by', 'somebody')}"
-        )
+        begun = Turn(account.past.started_at, account.past.started_at, f"begun by {account.past.settings.get('by', 'somebody')}")
         yield history([begun, *self.turns], self.when)
         made = f"Made by bulkstart {VERSION} at {self.when(self.now)} from the journal, without asking the portal. Times are those of UTC{self._local(self.now).isoformat()[-6:]}."
         yield tag("footer", made, " Rows that started are not listed here: their ids stand in ", elsewhere, ".")
@@ -98,14 +96,14 @@ class Report:
     @property
     def _elsewhere(self) -> str:
         """Where every row stands."""
-        past = self.standing.past
+        past = self.account.past
         return past.results or f"bulkstart.Run({past.run_id!r}).results"
 
     # ------------------------------------------------------------------------------------------------- sections
 
     def _top(self) -> Markup:
-        standing, past = self.standing, self.standing.past
-        counts = standing.counts
+        account, past = self.account, self.account.past
+        counts = account.counts
         state = "going on right now" if past.live else _ENDS.get(past.exit_code, "ended")
         if not past.live and past.finished_at is None:
             state = "ended without a word: the program was killed, or the machine went down"
@@ -122,16 +120,16 @@ class Report:
         )
 
     def _next(self) -> Markup:
-        steps = list(self.standing.next_steps(self.standing.past.results, self.carried))
+        steps = list(self.account.next_steps(self.account.past.results, self.carried))
         shown = [tag("li", f"{why}: ", tag("code", command)) for why, command in steps]
         local = "The portal was on this machine; where it was a sandbox that has ended, nothing more can be asked of it."
-        note = tag("p", local, class_="soft") if self.standing.past.portal.startswith("127.") and steps else None
+        note = tag("p", local, class_="soft") if self.account.past.portal.startswith("127.") and steps else None
         return tag(
             "section", tag("h2", "What to type next"), tag("ul", shown) if steps else tag("p", "Nothing is left to do."), note
         )
 
     def _charts(self) -> Markup:
-        requests = self.standing.requests
+        requests = self.account.requests
         if not requests:
             return tag("section", tag("h2", "Rate and durations"), tag("p", "No request left in this run."))
         sent = [request.sent_at for request in requests]
@@ -142,7 +140,7 @@ class Report:
             status: sorted(r.ended_at for r in requests if r.status == status and r.ended_at is not None)
             for status in ("started", "refused", "in_doubt")
         }
-        limit = self.standing.past.settings.get("portal_limit") or {}
+        limit = self.account.past.settings.get("portal_limit") or {}
         rate = limit.get("rate")
         cut = " A grey strip stands for a pause that is cut out." if len(axis.stretches) > 1 else None
         label = self._labels(axis.stretches[0][0], axis.stretches[-1][1])
@@ -165,8 +163,8 @@ class Report:
         return lambda at: format(self._local(at), pattern)
 
     def _what_was_run(self) -> Markup:
-        past = self.standing.past
-        end = max((at for r in self.standing.requests for at in (r.sent_at, r.ended_at) if at is not None), default=None)
+        past = self.account.past
+        end = max((at for r in self.account.requests for at in (r.sent_at, r.ended_at) if at is not None), default=None)
         last = past.finished_at or end
         facts: dict[str, object] = {
             "portal": f"{past.portal} ({past.dialect})",
@@ -179,7 +177,7 @@ class Report:
             "campaign": past.campaign,
             "begun": f"{self.when(past.started_at)} by {past.settings.get('by', 'somebody')}",
             "ended": f"{self.when(last)}, after {about(last - past.started_at)}" if last and not past.live else "",
-            "requests": f"{len(self.standing.requests):,}",
+            "requests": f"{len(self.account.requests):,}",
             "results": past.results,
             "options": [[tag("code", option), " "] for option in options_of(past.settings)] or "all by default",
         }
@@ -196,7 +194,7 @@ class Report:
                 else "where probing began, since nobody stated a limit"
             )
             said.append(f"The line is {limit['rate']:g} a second{burst}: {stated}; {limit['kept']:.3g} was kept.")
-        if self.standing.past.dialect == "native" and self.standing.past.settings.get("batch", "auto") != "off":
+        if self.account.past.dialect == "native" and self.account.past.settings.get("batch", "auto") != "off":
             said.append("Each row counts, also where several shared a request, so that bars may stand above the line.")
         if waits:
             said.append(f"In the other colour: {waits:,} requests that did nothing and could go again.")

@@ -23,7 +23,7 @@ _BEFORE = re.compile(r"started before, in run \S+(; |$)|started before, as this 
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Account:
     """A run's rows as they stand. ``open``: positions that a run which is going on has not settled yet."""
 
     past: PastRun

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bulkstart.markup import Markup, tag
 from bulkstart.model import Outcome
-from bulkstart.report_rows import MOST_DOUBTS, MOST_REMARKS, MOST_ROWS, Standing, card, chosen, entity, what_to_do, where_to_look
+from bulkstart.report_rows import MOST_DOUBTS, MOST_REMARKS, MOST_ROWS, Account, card, chosen, entity, what_to_do, where_to_look
 from bulkstart.result_columns import Status
 from bulkstart.summary import WORDS, advice_for
 from bulkstart.timeline import Turn
@@ -34,12 +34,12 @@ def table(heads: Iterable[object], rows: Iterable[object]) -> Markup:
     return tag("table", head, tag("tbody", list(rows)))
 
 
-def kinds(standing: Standing) -> Markup:
+def kinds(account: Account) -> Markup:
     """Trouble by status and code, with what to do."""
     rows = []
-    groups = standing.groups()
+    groups = account.groups()
     for status, code, found in groups[:_MOST_KINDS]:
-        first = ", ".join(_cut(standing.past.rows[o.position].label, _LABEL) for o in found[:_SHOWN])
+        first = ", ".join(_cut(account.past.rows[o.position].label, _LABEL) for o in found[:_SHOWN])
         advice = advice_for(status, code)
         told = [
             _cut(found[0].error_message, _MESSAGE),
@@ -62,15 +62,15 @@ def kinds(standing: Standing) -> Markup:
     )
 
 
-def doubts(standing: Standing, when: When, elsewhere: str) -> Markup:
+def doubts(account: Account, when: When, elsewhere: str) -> Markup:
     """Rows that may have started, with where to look."""
-    found = standing.of(Status.IN_DOUBT)
-    shown, sent = chosen(found, MOST_DOUBTS), standing.last_sent()
+    found = account.of(Status.IN_DOUBT)
+    shown, sent = chosen(found, MOST_DOUBTS), account.last_sent()
 
     def cells(outcome: Outcome) -> Markup:
-        row = standing.past.rows[outcome.position]
+        row = account.past.rows[outcome.position]
         at = when(sent[row.key]) if row.key in sent else ""
-        return _row(standing, outcome, tag("td", at, class_="short"), tag("td", where_to_look(row, sent=bool(at))))
+        return _row(account, outcome, tag("td", at, class_="short"), tag("td", where_to_look(row, sent=bool(at))))
 
     heads = ("row", "entity", "what happened", "sent last", "where to look")
     intro = "Each of these may have started, or may not. None is sent again unless a person says so."
@@ -84,11 +84,11 @@ def doubts(standing: Standing, when: When, elsewhere: str) -> Markup:
     )
 
 
-def not_started(standing: Standing, elsewhere: str) -> Markup:
+def not_started(account: Account, elsewhere: str) -> Markup:
     """Rows that certainly did not start, with what to do."""
-    found = standing.not_started()
+    found = account.not_started()
     shown = chosen(found, MOST_ROWS)
-    rows = [_row(standing, outcome, tag("td", what_to_do(outcome))) for outcome in shown]
+    rows = [_row(account, outcome, tag("td", what_to_do(outcome))) for outcome in shown]
     return tag(
         "section",
         tag("h2", f"Not started: {len(found):,}"),
@@ -99,11 +99,11 @@ def not_started(standing: Standing, elsewhere: str) -> Markup:
     )
 
 
-def remarked(standing: Standing, elsewhere: str) -> Markup:
+def remarked(account: Account, elsewhere: str) -> Markup:
     """Started rows that have something to tell."""
-    found = standing.remarked()
+    found = account.remarked()
     shown = found[:MOST_REMARKS]
-    rows = [_row(standing, outcome, tag("td", tag("code", _cut(outcome.workflow_id, _CODE)))) for outcome in shown]
+    rows = [_row(account, outcome, tag("td", tag("code", _cut(outcome.workflow_id, _CODE)))) for outcome in shown]
     return tag(
         "section",
         tag("h2", f"Started, with a remark: {len(found):,}"),
@@ -134,13 +134,13 @@ def filters(shown: Sequence[Outcome]) -> Markup | None:
     )
 
 
-def _row(standing: Standing, outcome: Outcome, *more: Markup) -> Markup:
-    row = standing.past.rows[outcome.position]
+def _row(account: Account, outcome: Outcome, *more: Markup) -> Markup:
+    row = account.past.rows[outcome.position]
     code = tag("code", _cut(outcome.error_code, _CODE)) if outcome.error_code else None
     tries = _aside(f"{outcome.attempts:,} requests left") if outcome.attempts > 1 else None
     cells = (
         tag("td", _cut(row.label, _LABEL), class_="short" if len(row.label) <= _NARROW else "said"),
-        tag("td", _link(standing, outcome) or entity(row), class_="short"),
+        tag("td", _link(account, outcome) or entity(row), class_="short"),
         tag(
             "td",
             dot(outcome.status),
@@ -156,9 +156,9 @@ def _row(standing: Standing, outcome: Outcome, *more: Markup) -> Markup:
     return tag("tr", cells, more, data_kind=str(outcome.status))
 
 
-def _link(standing: Standing, outcome: Outcome) -> Markup | None:
-    row = standing.past.rows[outcome.position]
-    address = card(standing.past, row)
+def _link(account: Account, outcome: Outcome) -> Markup | None:
+    row = account.past.rows[outcome.position]
+    address = card(account.past, row)
     return tag("a", entity(row), href=address, rel="noreferrer noopener") if address else None
 
 

@@ -19,7 +19,8 @@ from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.result_columns import Status
 from bulkstart.results import counts, exit_code, frame_of, results_frame
-from bulkstart.standing import rehearsed, standing, timeline
+from bulkstart.retold import rehearsed, retold, timeline
+from bulkstart.rows import own_copy
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ class Run:
         """Every row as it stands now, from the journal alone: index as in the sheet, ids and parameters as they were sent, the six columns."""
         past, journal = self._past()
         with closing(journal):
-            outcomes = standing(past, journal, time.time())
+            outcomes = retold(past, journal, time.time())
         frame = results_frame(
             frame_of([(row.label, row.request) for row in past.rows]), outcomes, rehearsed=rehearsed(past, outcomes)
         )
@@ -98,6 +99,7 @@ class Run:
         doubtful send before it may be sent again; ``reconcile=True``: settle doubts when it ends.
         """
         portal, settle = self._chosen(), options.get("settle")
+        frame = None if frame is None else own_copy(frame)
         taken = take_up(self.run_id, portal, self._given(options), frame=frame)
         finished = conduct(taken.resuming(portal, None, release=release_doubts, settle=settle))
         wanted = taken.options.reconcile and not taken.options.dry_run and finished.exit_code not in (7, 130)
@@ -112,6 +114,7 @@ class Run:
         ``frame``: the rows to tell of, by default those of the run. Returns the results frame, like ``start``.
         """
         portal = self._chosen()
+        frame = None if frame is None else own_copy(frame)
         taken = take_up(self.run_id, portal, self._given(options), frame=frame)
         return conduct(taken.reconciling(portal, None, settle=options.get("settle"))).results
 

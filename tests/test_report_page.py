@@ -8,7 +8,7 @@ from datetime import timedelta, timezone
 import pytest
 
 from bulkstart.report_page import PROMISE, Report, options_of
-from bulkstart.report_rows import Standing
+from bulkstart.report_rows import Account
 from bulkstart.result_columns import Status
 from bulkstart.timeline import Request, Turn
 from tests.read_page import read
@@ -17,8 +17,8 @@ from tests.test_report_rows import ALL, row, run_with
 ZONE = timezone(timedelta(hours=3))
 
 
-def page_of(standing, turns=(), **more):
-    return read(Report(standing, turns, 1_000_000.0, ZONE, **more).html)
+def page_of(account, turns=(), **more):
+    return read(Report(account, turns, 1_000_000.0, ZONE, **more).html)
 
 
 def test_doubts_come_before_what_failed_and_that_before_the_figures():
@@ -27,8 +27,8 @@ def test_doubts_come_before_what_failed_and_that_before_the_figures():
         Request("key-0", 1000.0, 1000.2, "started"),
         Request("key-6", 1001.0),
     ]
-    standing = Standing(run_with(*ALL, started_at=1000.0).past, ALL, requests)
-    page = page_of(standing, [Turn(1002.0, 1002.0, "taken up again by ann")])
+    account = Account(run_with(*ALL, started_at=1000.0).past, ALL, requests)
+    page = page_of(account, [Turn(1002.0, 1002.0, "taken up again by ann")])
     assert page.inside("h2") == [
         *("What to type next", "In doubt: 1", "Errors and doubts by kind", "Not started: 2", "Started, with a remark: 2"),
         *("Rate and durations", "What was run", "What happened"),
@@ -81,22 +81,22 @@ def test_settings_of_an_older_journal_or_odd_ones_break_nothing():
         {"portal_limit": {"rate": None}},
         {"portal_limit": None, "by": 5, "values": {"x": None}},
     ):
-        standing = run_with(ALL[0])
-        standing = Standing(
-            replace(standing.past, settings=settings), standing.outcomes, [Request("key-0", 1000.0, 1000.1, "started")]
+        account = run_with(ALL[0])
+        account = Account(
+            replace(account.past, settings=settings), account.outcomes, [Request("key-0", 1000.0, 1000.1, "started")]
         )
-        assert "Requests a second." in page_of(standing).text
+        assert "Requests a second." in page_of(account).text
 
 
 def test_the_limit_and_shared_requests_are_told():
     limit = {"rate": 2.0, "burst": 50.0, "kept": 1.98, "stated": True}
     past = replace(run_with(ALL[0]).past, settings={"portal_limit": limit}, dialect="native")
-    text = page_of(Standing(past, [ALL[0]], [Request("key-0", 1000.0, 1000.1, "deferred", "OPERATION_TIME_LIMIT")])).text
+    text = page_of(Account(past, [ALL[0]], [Request("key-0", 1000.0, 1000.1, "deferred", "OPERATION_TIME_LIMIT")])).text
     assert "The line is 2 a second, and 50 at once" in text
     assert "several shared a request" in text
     assert "1 requests that did nothing and could go again" in text
 
 
 def test_the_same_run_gives_the_same_page():
-    standing = run_with(*ALL)
-    assert Report(standing, [], 5.0, ZONE).html == Report(standing, [], 5.0, ZONE).html
+    account = run_with(*ALL)
+    assert Report(account, [], 5.0, ZONE).html == Report(account, [], 5.0, ZONE).html

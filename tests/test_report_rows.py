@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from bulkstart.evidence import MATCHED
 from bulkstart.journal_past import PastRow, PastRun
 from bulkstart.model import Outcome, StartRequest
-from bulkstart.report_rows import Standing, card, chosen, entity, what_to_do, where_to_look
+from bulkstart.report_rows import Account, card, chosen, entity, what_to_do, where_to_look
 from bulkstart.result_columns import Status
 
 PORTAL = "acme.bitrix24.ru"
@@ -23,7 +23,7 @@ def run_with(*outcomes, **more):
         PastRow(o, str(o.position + 2), f"key-{o.position}", StartRequest(713, "deal", o.position + 1, {})) for o in outcomes
     )
     past = PastRun("run-1", 1000.0, PORTAL, "vibecode", "deals.xlsx", "713", "", {}, "deals.results.xlsx", live=False, rows=rows)
-    return Standing(replace(past, **more), list(outcomes), [])
+    return Account(replace(past, **more), list(outcomes), [])
 
 
 def row(position, status, code="", message="", workflow_id=""):
@@ -42,21 +42,21 @@ ALL = [
 
 
 def test_rows_are_told_apart():
-    standing = run_with(*ALL)
-    assert standing.counts == {"started": 2, "already_started": 2, "refused": 1, "in_doubt": 1, "not_attempted": 1}
-    assert [o.position for o in standing.not_started()] == [4, 6]
-    assert [o.position for o in standing.remarked()] == [2, 3]
-    assert next((status, code) for status, code, _ in standing.groups()) == (Status.IN_DOUBT, "TIMEOUT")
+    account = run_with(*ALL)
+    assert account.counts == {"started": 2, "already_started": 2, "refused": 1, "in_doubt": 1, "not_attempted": 1}
+    assert [o.position for o in account.not_started()] == [4, 6]
+    assert [o.position for o in account.remarked()] == [2, 3]
+    assert next((status, code) for status, code, _ in account.groups()) == (Status.IN_DOUBT, "TIMEOUT")
 
 
 def test_in_a_living_run_what_nobody_settled_is_open_and_no_failure():
     waiting = row(6, Status.NOT_ATTEMPTED, "CLAIMED_BY_RUN", "run-1 works on it")
-    standing = run_with(*ALL[:6], replace(waiting, error_code=""), live=True)
-    standing = Standing(standing.past, [*ALL[:6], waiting], [])
-    assert standing.counts["open"] == 1
-    assert "not_attempted" not in standing.counts
-    assert [o.position for o in standing.not_started()] == [4]
-    assert [command for _, command in standing.next_steps("")] == ["bulkstart report run-1"]
+    account = run_with(*ALL[:6], replace(waiting, error_code=""), live=True)
+    account = Account(account.past, [*ALL[:6], waiting], [])
+    assert account.counts["open"] == 1
+    assert "not_attempted" not in account.counts
+    assert [o.position for o in account.not_started()] == [4]
+    assert [command for _, command in account.next_steps("")] == ["bulkstart report run-1"]
 
 
 def test_the_next_steps_are_those_that_the_rows_need():

@@ -18,9 +18,9 @@ def when(at: float) -> str:
 @pytest.mark.parametrize(
     ("status", "most", "made"),
     [
-        (Status.IN_DOUBT, MOST_DOUBTS, lambda standing: doubts(standing, when, "the results")),
-        (Status.REFUSED, MOST_ROWS, lambda standing: not_started(standing, "the results")),
-        (Status.STARTED, MOST_REMARKS, lambda standing: remarked(standing, "the results")),
+        (Status.IN_DOUBT, MOST_DOUBTS, lambda account: doubts(account, when, "the results")),
+        (Status.REFUSED, MOST_ROWS, lambda account: not_started(account, "the results")),
+        (Status.STARTED, MOST_REMARKS, lambda account: remarked(account, "the results")),
     ],
 )
 def test_a_table_that_leaves_rows_out_says_how_many_and_where_they_stand(status, most, made):

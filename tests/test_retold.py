@@ -9,7 +9,7 @@ import pandas as pd
 import bulkstart
 from bulkstart.model import Outcome
 from bulkstart.result_columns import SANDBOX_MARK, Status
-from bulkstart.standing import standing, timeline
+from bulkstart.retold import retold, timeline
 from bulkstart.states import Event
 from tests.conftest import SIX, deals, starts
 from tests.past import LOST, living, past, start
@@ -26,7 +26,7 @@ def test_the_rows_of_a_dead_run_stand_as_its_events_left_them(journal, other):
     told(journal, "run-1", requests[1], Event.SEND, Event.REFUSE, error_code="NO", error_message="no")
     told(journal, "run-1", requests[2], Event.SEND)
     journal.close()
-    found = standing(other.run("run-1"), other, time.time())
+    found = retold(other.run("run-1"), other, time.time())
     assert [(o.status, o.workflow_id, o.error_code) for o in found] == [
         (Status.STARTED, "w1", ""),
         (Status.REFUSED, "", "NO"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def standing(past: PastRun, journal: Journal, now: float) -> list[Outcome]:
+def retold(past: PastRun, journal: Journal, now: float) -> list[Outcome]:
     """What is told of every row of a run at the Unix time ``now``, in the order of its sheet."""
     sheet, resumed = sheet_of(past), Resumed(past)
     view = journal.view(past.portal, sheet.keyed, past.campaign, ())
