@@ -240,6 +240,7 @@ class Job(Work):
             remember(self._frame, self._options, begun.met.identity, journal)
         steering = self._steer(journal)
         steering.claimed(len(begun.sheet.keys), len(begun.plan.ready), known_counts(begun))
+        steering.look()
         settled: dict[int, Outcome] = {}
 
         def settle(outcome: Outcome) -> None:
