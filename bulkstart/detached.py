@@ -31,15 +31,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from bulkstart.arguments import words_of
-from bulkstart.cli_run import FRAME
 from bulkstart.errors import BulkstartError, UsageError
+from bulkstart.handed import handed_over
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.launched import RUN_ID
 from bulkstart.meeting import journal_file
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.rehearsal import lasting_sandbox
-from bulkstart.spawning import credentials_of, fresh, private, spawn, text_of
+from bulkstart.spawning import credentials_of, private, spawn, text_of
 from bulkstart.standing import State, Told
 from bulkstart.watch import look
 
@@ -87,7 +87,7 @@ def launch(
         if not path.is_file():
             raise UsageError(f"there is no sheet {os.fspath(sheet)}")
     else:
-        path = _kept(sheet, folder / FRAME)
+        path = handed_over(sheet, folder)
         given["output"] = options.get("output") or f"bulkstart-{run_id}.results.csv"
     return _launched(run_id, ["start", *words_of("start", given), "--", str(path)], chosen, journal, folder)
 
@@ -157,13 +157,3 @@ def _place_of_new(journal: Path) -> tuple[str, Path]:
         run_id = new_run_id()
         with contextlib.suppress(FileExistsError):
             return run_id, private(_place(journal, run_id), new=True)
-
-
-def _kept(frame: pd.DataFrame, path: Path) -> Path:
-    """The frame on disk, to the last cell as it is; only its owner reads it, and the process removes it when it has read it."""
-    try:
-        with fresh(path) as file:
-            frame.to_pickle(file)
-    except (OSError, TypeError, AttributeError, ValueError) as error:
-        raise UsageError(f"the frame cannot be handed to another process ({error}): write it to a file and start that") from error
-    return path
