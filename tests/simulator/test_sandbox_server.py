@@ -304,7 +304,7 @@ def test_it_ends_by_itself_when_nobody_was_connected_for_a_while():
 
 def test_it_is_not_idle_while_somebody_is_connected():
     async def work():
-        listener = Listener(load(None), Ledger(None))
+        listener = Listener(load(None), Ledger(None, keep=False))
         await asyncio.sleep(0.02)
         assert listener.idle >= 0.02
         connection = listener._connection("127.0.0.1")
