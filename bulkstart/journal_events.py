@@ -14,7 +14,7 @@ from bulkstart.result_columns import Status
 if TYPE_CHECKING:
     import sqlite3
 
-RESUMED, ENDED, RECONCILED = "resumed", "ended", "reconciled"
+RESUMED, ENDED, RECONCILED, WISHED = "resumed", "ended", "reconciled", "wished"
 """Turns of a run as a whole; they stand among its events under the key ``""``."""
 _LEFT_ON_PURPOSE = frozenset({"LIMIT", "NOT_IN_RUN", "duplicate-row"})
 
@@ -34,7 +34,13 @@ class Logged:
 def events_of(db: sqlite3.Connection, run_id: str) -> list[Logged]:
     """Everything that was logged of a run, in the order in which it happened."""
     query = "SELECT at, key, event, note FROM events WHERE run_id=? ORDER BY seq"
-    return [Logged(at, key, event, *(json.loads(note) if note else ())) for at, key, event, note in db.execute(query, (run_id,))]
+    found = [Logged(at, key, event, *(json.loads(note) if note else ())) for at, key, event, note in db.execute(query, (run_id,))]
+    for at, wish, who in db.execute("SELECT at, wish, who FROM controls WHERE run_id=? ORDER BY seq DESC", (run_id,)):
+        place = next(
+            (place for place, one in enumerate(found) if one.at > at), len(found)
+        )  # the order of events is not the clock's
+        found.insert(place, Logged(at, "", WISHED, "", wish, f"by {who}"))
+    return found
 
 
 def log_turn(db: sqlite3.Connection, run_id: str, turn: str, *, code: str = "", message: str = "") -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bulkstart.evidence import MATCHED
-from bulkstart.journal_events import ENDED, RECONCILED, RESUMED, Logged
+from bulkstart.journal_events import ENDED, RECONCILED, RESUMED, WISHED, Logged
 from bulkstart.states import Event
 
 SENDING, DEFERRED = "sending", "deferred"
@@ -97,6 +97,8 @@ _WORDS = {
 
 def _turn(event: Logged, *, answered: bool) -> str:
     """What an event is called; ``""`` for what the counts tell already."""
+    if event.event == WISHED:
+        return f"asked to {event.code} {event.message}"
     if event.event in _WORDS:
         return _WORDS[event.event].format(event.message)
     if event.event == ENDED:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bulkstart.journal_events import ENDED, RECONCILED, RESUMED, why_it_ended
+from bulkstart.journal_events import ENDED, RECONCILED, RESUMED, WISHED, why_it_ended
 from bulkstart.model import Outcome
 from bulkstart.result_columns import Status
+from bulkstart.standing import Wish
 from bulkstart.states import Event
 from tests.test_journal import ask, begin, key_of, told
 from tests.test_journal_past import again
@@ -44,3 +45,13 @@ def test_a_run_is_logged_from_its_first_send_to_its_end_and_whatever_follows(jou
 )
 def test_only_rows_that_nobody_meant_to_leave_say_why_a_run_ended(status, code, said):
     assert why_it_ended([Outcome(0, status, "", code, "why" if code else "", 0)]) == said
+
+
+def test_what_a_person_wished_of_a_run_stands_where_it_happened(journal):
+    begin(journal, "run-1", ask())
+    told(journal, "run-1", ask(), Event.SEND)
+    journal.wish("run-1", Wish.PAUSE)
+    told(journal, "run-1", ask(), Event.START, workflow_id="w")
+    journal.wish("run-2", Wish.STOP)
+    found = [(one.event, one.code) for one in journal.events("run-1")]
+    assert found == [(Event.SEND, ""), (WISHED, "pause"), (Event.START, "")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulkstart.evidence import MATCHED
-from bulkstart.journal_events import ENDED, RECONCILED, RESUMED, Logged
+from bulkstart.journal_events import ENDED, RECONCILED, RESUMED, WISHED, Logged
 from bulkstart.states import Event
 from bulkstart.timeline import Request, quantile, requests_of, turns_of
 
@@ -67,6 +67,7 @@ def test_what_the_counts_tell_is_no_turn():
         ((Event.DEFER, "", "RATE_LIMITED", ""), "nothing was done, and the row may go again: RATE_LIMITED"),
         ((RESUMED, "", "", "by ann@desk"), "taken up again by ann@desk"),
         ((RECONCILED, "", "5", "by ann@desk"), "rows in doubt looked up in the portal's running list by ann@desk"),
+        ((WISHED, "", "go on", "by ann@desk"), "asked to go on by ann@desk"),
         ((ENDED, "", "0", ""), "ended with exit code 0"),
         ((ENDED, "", "6", "RUN_STOPPED: why"), "ended with exit code 6; rows were left: RUN_STOPPED: why"),
     ],
