@@ -183,7 +183,17 @@ _NUMBERS = (
     *("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"),
 )
 _SWITCHES = (
-    *("check_exists", "forget_mapping", "dry_run", "skip_invalid", "polite", "probe_running", "allow_changed", "reconcile"),
+    *(
+        "check_exists",
+        "forget_mapping",
+        "dry_run",
+        "skip_invalid",
+        "pilot",
+        "polite",
+        "probe_running",
+        "allow_changed",
+        "reconcile",
+    ),
 )
 _LONGEST = 10  # digits of a count
 _WHOLE = frozenset({"template", "limit", "max_unknown", "canary", "halt_doubts", "halt_same", "per_document"})

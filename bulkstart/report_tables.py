@@ -92,7 +92,7 @@ def not_started(account: Account, elsewhere: str) -> Markup:
     return tag(
         "section",
         tag("h2", f"Not started: {len(found):,}"),
-        tag("p", "For these the portal has certainly started nothing."),
+        tag("p", "This run has started nothing for these."),
         filters(shown),
         table(("row", "entity", "what happened", "what to do"), rows),
         _left_out(len(shown), len(found), elsewhere),

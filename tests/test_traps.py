@@ -101,6 +101,21 @@ def test_one_frame_started_by_many_threads_at_once_starts_each_row_once():
         truth(start(portal, frame), portal.ledger(), arrivals=False)
 
 
+def test_a_list_that_a_file_holds_as_text_is_a_problem_and_never_one_value(tmp_path):
+    """Parameters with several values are lists in a frame, and ``['a', 'b']`` in any file that is made of it."""
+    tags = {"tags": {"Name": "Tags", "Type": "string", "Required": "0", "Multiple": "1", "Options": "", "Default": ""}}
+    frame = pd.DataFrame({"entityId": [1, 2], "param:tags": [["a", "b"], ["c;d"]]})
+    with living({"templates": [{**LIVING, "parameters": tags}]}) as portal:
+        first = past(start(portal, frame, limit=1), portal).results
+        sheet = bulkstart.write_results(first, tmp_path / "r.csv")
+        again = start(portal, bulkstart.read_sheet(sheet), skip_invalid=True)
+        assert again["startStatus"].tolist() == ["already_started", "invalid"]
+        assert "is a list that a program wrote as text" in again["errorMessage"][again.index[1]]
+        resumed = past(start(portal, first), portal).results
+        assert resumed["startStatus"].tolist() == ["already_started", "started"], "the frame itself still means what it meant"
+        assert [line["parameters"] for line in starts(portal.ledger(), "commit")] == [{"tags": ["a", "b"]}, {"tags": ["c;d"]}]
+
+
 # ------------------------------------------------------------------------------------------------------- options
 
 
