@@ -55,7 +55,8 @@ def write(journal: Journal, past: PastRun, output: str | os.PathLike[str] | None
     """
     now = time.time()
     found = Account(past, retold(past, journal, now), requests_of(logged := journal.events(past.run_id)))
-    page = Report(found, turns_of(logged), now, carried=tuple(carried)).html.encode()
+    names = {str(template.id): template.name for template in journal.kept_templates(past.portal) or ()}
+    page = Report(found, turns_of(logged), now, carried=tuple(carried), names=names).html.encode()
     notes: list[str] = []
     wanted = _wanted(past, output)
     for goal in islice(_free(journal, past.run_id, wanted), 100):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
@@ -40,7 +40,7 @@ _LONGEST = 300
 class Report:
     """All that a page tells. ``now``: a Unix time; ``zone``: of all its times, ``None`` is the machine's own.
 
-    ``carried``: words that each command about the run needs.
+    ``carried``: words that each command about the run needs; ``names``: of templates by their ids.
     """
 
     account: Account
@@ -48,6 +48,7 @@ class Report:
     now: float
     zone: tzinfo | None = None
     carried: Sequence[str] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def when(self, at: float) -> str:
         """``2026-11-22 08:12:31``."""
@@ -168,7 +169,7 @@ class Report:
         last = past.finished_at or end
         facts: dict[str, object] = {
             "portal": f"{past.portal} ({past.dialect})",
-            "template": past.template,
+            "template": ", ".join(f"{number} {self.names.get(number, '')}".strip() for number in past.template.split(",")),
             "sheet": past.sheet or "a frame in Python",
             "read by": ", ".join(
                 f"{name.replace('_', ' ')} {past.settings[name]}" for name in _READ_BY if past.settings.get(name)

@@ -26,7 +26,7 @@ thead th { color: var(--soft); font-weight: 600; font-size: 13px; } .number { te
 .short { white-space: nowrap; overflow-wrap: normal; } .facts th { width: 150px; color: var(--soft); font-weight: 400; }
 .counts { display: flex; flex-wrap: wrap; gap: 6px 22px; padding: 0; margin: 10px 0 0; list-style: none; } .counts b { font-variant-numeric: tabular-nums; }
 .key { margin-right: 14px; white-space: nowrap; }
-.dot { width: 10px; height: 10px; margin-right: 6px; } .share { width: 100%; height: 18px; display: block; border-radius: 4px; }
+.dot { width: 10px; height: 10px; margin-right: 6px; } .share { width: 100%; height: 18px; display: block; border-radius: 4px; margin-top: 8px; }
 .chart { width: 100%; height: auto; display: block; } figure { margin: 10px 0 18px; } figcaption { font-size: 13px; color: var(--soft); }
 .chart text { font-size: 12px; fill: var(--soft); } .grid { stroke: var(--line); stroke-width: 1; } .bar { fill: var(--bar); }
 .waits { fill: var(--in_doubt); } .limit { stroke: var(--limit); stroke-width: 1.5; stroke-dasharray: 6 4; } .pause { fill: var(--wash); }

@@ -71,7 +71,7 @@ def test_what_was_run_stands_in_it(tmp_path):
         finished = start_sheet(portal, sheet, campaign="autumn <1>", values={"note": "a&b"})
         page = read(bulkstart.Run(finished.run_id, portal=portal).report())
         assert (tmp_path / "Сделки & co.report.html").exists(), "beside its sheet"
-    for word in ("Сделки & co.csv", "autumn <1>", "713", "vibecode", "--set note=a&b", "--rate 500", "delimiter ;", "UTC"):
+    for word in ("Сделки & co.csv", "autumn <1>", "713 Living", "vibecode", "--set note=a&b", "--rate 500", "delimiter ;", "UTC"):
         assert word in page.text, word
     assert "Nothing is left to do" not in page.text, "what was started can be ended"
     assert [row[0] for row in page.rows if row[0] == "started"], "durations"
