@@ -35,6 +35,12 @@ sys.stdin.read()
 """
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results that have no other place go into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def ended() -> Iterator[Callable[[Detached], Detached]]:
     """Takes note of what was launched; what a failed test leaves running is ended."""
