@@ -17,7 +17,7 @@ from bulkstart.model import Outcome, StartRequest
 from bulkstart.result_columns import SANDBOX_MARK, Status
 from bulkstart.states import Event
 from tests.conftest import FAST_WORDS, deals, until
-from tests.past import LIVING, LOST, NEVER_RUN, living, past, running_still, start, start_sheet
+from tests.past import LIVING, LOST, NEVER_RUN, living, past, start, start_sheet
 from tests.read_page import read
 from tests.test_journal import PORTAL, ask, begin, entry, key_of, told
 
@@ -175,13 +175,19 @@ def test_a_run_that_was_killed_says_so_and_shows_what_was_on_the_wire(desk):
     assert f"bulkstart resume {said.json['run']}" in page.text
 
 
-def test_a_run_that_is_going_on_shows_what_is_still_to_come(tmp_path):
-    with living({"templates": [{**LIVING, "run_seconds": 0.4}]}) as portal, running_still(portal) as run_id:
-        page = read(bulkstart.Run(run_id, portal=portal).report(tmp_path / "run.html"))
+def test_a_run_that_is_going_on_shows_what_is_still_to_come(tmp_path, journal, other):
+    """It lives as long as its process holds its lock, as this one does."""
+    begin(journal, "run-1", *(ask(n) for n in range(1, 5)))
+    told(journal, "run-1", ask(1), Event.SEND, Event.START, workflow_id="w1")
+    journal.record("run-1", [], [Outcome(0, Status.STARTED, "w1", "", "", 1, "2026-01-01T00:00:00+00:00")])
+    told(journal, "run-1", ask(2), Event.SEND)
+    page = read(bulkstart.Run("run-1", journal=other.path).report(tmp_path / "run.html"))
     assert "going on right now" in page.text
-    assert "still to come" in page.text
+    assert "1 started" in page.text
+    assert "3 still to come" in page.text
     assert "Not started" not in page.text
-    assert f"bulkstart report {run_id}" in page.text
+    assert "1 more never got an answer" in page.text
+    assert "bulkstart report run-1" in page.text
 
 
 def test_a_run_that_sent_nothing_has_a_page_too(tmp_path, journal):

@@ -11,7 +11,11 @@ import pandas as pd
 import pytest
 
 import bulkstart
+from bulkstart.conduct import conduct
 from bulkstart.errors import UsageError
+from bulkstart.filing import check_output, put_out
+from bulkstart.job import Job
+from bulkstart.options import Options
 from tests.conftest import FAST, MARK, PLAIN, deals, run, starts, truth, until
 from tests.past import LIVING, LOST, living, past, start
 
@@ -32,7 +36,7 @@ def test_a_frame_that_is_changed_while_its_rows_start_changes_nothing():
         until(lambda: starts(portal.ledger(), "arrival"))
         frame.loc[:, "entityId"] = list(range(101, 113))
         frame["more"] = 1
-        thread.join(30)
+        thread.join(60)
         assert list(found[0]["entityId"]) == list(range(1, 13))
         truth(found[0], portal.ledger())
 
@@ -92,7 +96,7 @@ def test_one_frame_started_by_many_threads_at_once_starts_each_row_once():
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(60)
         assert len(found) == 3
         ledger = portal.ledger()
         true = {line["workflowId"]: line["entityId"] for line in starts(ledger, "commit")}
@@ -175,19 +179,16 @@ def test_an_output_that_cannot_be_written_is_said_before_anything_starts(tmp_pat
 
 def test_an_output_that_fails_at_the_end_loses_no_result(tmp_path):
     """The folder goes while the run is under way: what was started is told all the same."""
-    folder = tmp_path / "gone"
+    folder, wanted = tmp_path / "gone", Options(template=713, **FAST)
     folder.mkdir()
-    with bulkstart.sandbox({"templates": [SLOW]}) as portal:
-        found: list[pd.DataFrame] = []
-        options: dict[str, Any] = {"template": 713, "output": folder / "r.csv", **FAST}
-        thread = threading.Thread(target=lambda: found.append(bulkstart.start(deals(3), portal=portal, **options)))
-        thread.start()
-        until(lambda: starts(portal.ledger(), "arrival"))
+    with living() as portal:
+        finished = conduct(Job(deals(3), portal, wanted))
+        check_output(finished.results, wanted, {"output": folder / "r.csv"})
         folder.rmdir()
-        thread.join(30)
-        truth(found[0], portal.ledger())
-    assert found[0].attrs["exit_code"] == 1
-    assert any("could not be written" in note for note in found[0].attrs["notes"])
+        put_out(finished, portal, wanted, {"output": folder / "r.csv"})
+        truth(finished.results, portal.ledger())
+    assert finished.results.attrs["exit_code"] == 1
+    assert any("could not be written" in note for note in finished.results.attrs["notes"])
 
 
 def test_cancelling_while_doubts_are_looked_up_still_writes_the_results(tmp_path):
@@ -196,11 +197,11 @@ def test_cancelling_while_doubts_are_looked_up_still_writes_the_results(tmp_path
     async def cancelled(portal: Any) -> None:
         options: dict[str, Any] = {"template": 713, "reconcile": True, "settle": 60, "output": goal, "canary": 0, **FAST}
         running = asyncio.create_task(bulkstart.astart(deals(2), portal=portal, **options))
-        await asyncio.to_thread(until, lambda: bulkstart.runs(portal.journal)["exit_code"].tolist() == [5])
+        await asyncio.to_thread(until, lambda: bulkstart.runs(portal.journal)["exit_code"].tolist() == [5], 60)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
 
     with living({"faults": [{"nth": 1, **LOST}]}) as portal:
-        asyncio.run(asyncio.wait_for(cancelled(portal), 30))
+        asyncio.run(asyncio.wait_for(cancelled(portal), 90))
         assert sorted(bulkstart.read_sheet(goal)["startStatus"]) == ["in_doubt", "started"]
