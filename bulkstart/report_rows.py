@@ -78,6 +78,7 @@ class Account:
 
         if past.live:
             yield "the run is going on: look again later", about("report")
+            yield "let it stop: rows on the wire finish, the others are not attempted", about("stop")
             return
         if any(o.status is Status.NOT_ATTEMPTED and o.error_code not in _LATER for o in self.outcomes):
             yield "go on with the rows that certainly did not start", about("resume")

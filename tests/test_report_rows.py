@@ -56,7 +56,7 @@ def test_in_a_living_run_what_nobody_settled_is_open_and_no_failure():
     assert account.counts["open"] == 1
     assert "not_attempted" not in account.counts
     assert [o.position for o in account.not_started()] == [4]
-    assert [command for _, command in account.next_steps("")] == ["bulkstart report run-1"]
+    assert [command for _, command in account.next_steps("")] == ["bulkstart report run-1", "bulkstart stop run-1"]
 
 
 def test_the_next_steps_are_those_that_the_rows_need():
