@@ -22,7 +22,7 @@ PROMISE = "Each row is started at most once, and every doubt is shown."
 MARK = "bulkstart-run"
 """The name of the meta element that says which run a page is of."""
 _ENDS: Mapping[int | None, str] = {
-    0: "ended: every row started, or had started before",
+    0: "ended: every row that was to start has started, now or before",
     3: "ended: the sheet has problems",
     4: "ended: some rows were refused, are invalid or were given up",
     5: "ended: some rows are in doubt",

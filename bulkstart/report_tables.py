@@ -145,7 +145,7 @@ def _row(account: Account, outcome: Outcome, *more: Markup) -> Markup:
             "td",
             dot(outcome.status),
             word(outcome.status),
-            " ",
+            " " if code else ":",
             code,
             " ",
             _cut(outcome.error_message, _MESSAGE),

@@ -44,7 +44,7 @@ def test_doubts_come_before_what_failed_and_that_before_the_figures():
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"finished_at": 1001.0, "exit_code": 0}, "every row started"),
+        ({"finished_at": 1001.0, "exit_code": 0}, "every row that was to start has started"),
         ({"finished_at": 1001.0, "exit_code": 130}, "interrupted and drained"),
         ({"finished_at": 1001.0, "exit_code": 99}, "ended"),
         ({}, "ended without a word"),

@@ -61,6 +61,11 @@ def test_a_long_history_keeps_its_beginning_and_its_end():
     assert "busy (× 3)" in history([Turn(1.0, 9.0, "busy", 3)], when)
 
 
+def test_a_remark_stands_behind_its_status():
+    made = remarked(run_with(row(0, Status.STARTED, "", "matched by list", "w")), "the results")
+    assert "started: matched by list" in made
+
+
 def test_a_few_rows_need_no_filter():
     assert filters([row(n, Status.REFUSED, "X", "no") for n in range(6)]) is None
     made = filters([row(n, Status.REFUSED, "X", "no") for n in range(7)])
