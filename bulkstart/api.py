@@ -20,18 +20,19 @@ from typing import TYPE_CHECKING, Unpack
 from bulkstart.conduct import conduct, in_thread
 from bulkstart.ending import Finished
 from bulkstart.errors import DeniedError, UsageError
-from bulkstart.filing import put_out
+from bulkstart.filing import check_output, put_out
 from bulkstart.history import take_up
 from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY
 from bulkstart.meeting import asking, entrance, journal_of, line_to, nobody, with_file
-from bulkstart.model import Problem, Template
+from bulkstart.model import Problem, SheetSource, Template
 from bulkstart.options import CallOptions, Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.preflight import QUESTION_SECONDS, Met, list_templates
 from bulkstart.reconcile import Reconcile
 from bulkstart.result_columns import Status
+from bulkstart.rows import own_copy
 from bulkstart.settings import journal_path, settings
 from bulkstart.stages import check_sheet, plan_sheet, problems_of
 from bulkstart.work import Front, Silent
@@ -54,7 +55,8 @@ def start(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     >>> results["startStatus"].tolist()
     ['started']
     """
-    wanted = options_of(options)
+    wanted, frame = options_of(options), own_copy(frame)
+    check_output(frame, wanted, options)
     with _chosen(portal, options) as chosen:
         finished = conduct(Job(frame, chosen, wanted))
         if looking := _reconciling(finished, frame, chosen, wanted, options):
@@ -72,25 +74,30 @@ async def astart(frame: pd.DataFrame, *, portal: Portal | None = None, **options
     >>> results.attrs["exit_code"]
     0
     """
-    wanted = options_of(options)
+    wanted, frame = options_of(options), own_copy(frame)
+    check_output(frame, wanted, options)
     with _chosen(portal, options) as chosen:
-        job = Job(frame, chosen, wanted)
-        running, cancelled = asyncio.ensure_future(job.run()), False
-        while not running.done():
-            try:
-                await asyncio.shield(running)
-            except asyncio.CancelledError:
-                if running.cancelled():
-                    raise
-                job.interrupt()
-                cancelled = True
-        finished = running.result()
+        finished, cancelled = await _drained(Job(frame, chosen, wanted))
         if not cancelled and (looking := _reconciling(finished, frame, chosen, wanted, options)):
-            finished = await looking.run()
+            finished, cancelled = await _drained(looking)
         put_out(finished, chosen, wanted, options)
     if cancelled:
         raise asyncio.CancelledError
     return finished.results
+
+
+async def _drained(work: Job | Reconcile) -> tuple[Finished, bool]:
+    """The end of a job, and whether it was cancelled meanwhile: each cancelling is an interrupt, and never tears it."""
+    running, cancelled = asyncio.ensure_future(work.run()), False
+    while not running.done():
+        try:
+            await asyncio.shield(running)
+        except asyncio.CancelledError:
+            if running.cancelled():
+                raise
+            work.interrupt()
+            cancelled = True
+    return running.result(), cancelled
 
 
 @contextlib.contextmanager
@@ -127,7 +134,7 @@ def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     """
     import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
 
-    wanted = options_of(options)
+    wanted, frame = options_of(options), own_copy(frame)
     if options.get("sandbox"):
         with _chosen(None, options) as own:
             found = checked(frame, own, wanted)[0]
@@ -161,7 +168,7 @@ def write_results(results: pd.DataFrame, path: str | os.PathLike[str], *, source
     ``source``: the sheet it came from. A workbook is copied and given the results, as long as the frame's rows are still its rows;
     a CSV file's shape is kept.
 
-    Raises ``SheetError`` for an unknown format, ``UsageError`` where ``path`` is the source itself, ``OSError`` where it is locked.
+    Raises ``SheetError`` for an unknown format, ``UsageError`` where ``path`` is the source itself, or the sheet that was read, ``OSError`` where it is locked.
 
     >>> import bulkstart, pandas, pathlib, tempfile
     >>> with bulkstart.sandbox() as portal, tempfile.TemporaryDirectory() as folder:
@@ -172,8 +179,10 @@ def write_results(results: pd.DataFrame, path: str | os.PathLike[str], *, source
     from bulkstart.sheet import write_sheet  # noqa: PLC0415  lazy: openpyxl
 
     goal = Path(path)
-    if source is not None and goal.exists() and Path(source).exists() and goal.samefile(source):
-        raise UsageError(f"{goal} is the source itself, whose bytes never change: give another name")
+    read = results.attrs.get("sheet")
+    for sheet in (source, read.path if isinstance(read, SheetSource) else None):
+        if sheet is not None and goal.exists() and Path(sheet).exists() and goal.samefile(sheet):
+            raise UsageError(f"{goal} is the source itself, whose bytes never change: give another name")
     write_sheet(results, goal, source=None if source is None else Path(source))
     return goal
 

@@ -7,13 +7,14 @@ guessed: what could mean two things is asked about (traps: sheets 3, bitrix24-ap
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
-from bulkstart.model import ENTITY_TYPES, DisguisedNumber, ErrorCell, UncalculatedCell
+from bulkstart.model import ENTITY_TYPES, DisguisedNumber, ErrorCell, RoundedNumber, UncalculatedCell
 
 LONGEST: Final = 15
 """Digits that a spreadsheet number keeps; a longer one has been rounded, and no portal has such ids."""
@@ -21,6 +22,7 @@ LONGEST: Final = 15
 _WIDTH = 40  # how many characters of a cell a message shows
 _LONGEST_ID_TEXT = 300  # no id or link is longer; keeps the patterns cheap on hostile cells
 _INVISIBLE: Final = dict.fromkeys((*range(0x200B, 0x2010), 0x202A, 0x202C, 0x2060, 0x2066, 0x2069, 0xFEFF))
+_EXACT: Final = {"float32": 2**24, "float16": 2**11}  # from here on two whole numbers may be one
 _ERRORS: Final = frozenset(
     (
         *("#N/A", "#REF!", "#DIV/0!", "#VALUE!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!"),
@@ -111,10 +113,17 @@ def plain(value: object) -> object:
     if kind.__module__ == "numpy":
         if kind.__name__ == "datetime64":
             value = value.astype("datetime64[us]")  # type: ignore[attr-defined]  # a numpy scalar; numpy is not imported here
+        if kind.__name__ in _EXACT:
+            value = _short(value.item(), str(value), _EXACT[kind.__name__])  # type: ignore[attr-defined]  # likewise
         value = value.item() if getattr(value, "ndim", None) == 0 else value  # type: ignore[attr-defined]  # likewise
     if isinstance(value, float) and value != value:  # noqa: PLR0124  NaN is what differs from itself; math.isnan is slower
         return None
     return None if isinstance(value, Decimal) and value.is_nan() else value
+
+
+def _short(value: float, written: str, exact: int) -> float:
+    """A number of few digits: as it is written, ``0.1`` and not ``0.10000000149011612``; too large a one may be any of several."""
+    return float(written) if abs(value) < exact or value in (math.inf, -math.inf) else RoundedNumber(value)
 
 
 def is_blank(value: object) -> bool:
@@ -190,6 +199,14 @@ def _prefix_type(prefix: str) -> str | None:
     return _PREFIXES.get(prefix)
 
 
+def unrounded(value: object) -> None:
+    """Raise ``CellError`` for a number of more digits than its column can keep: which one it was nobody knows."""
+    if isinstance(value, RoundedNumber):
+        raise misfit(
+            value, "has more digits than a column in single precision (float32) keeps; read it as whole numbers or as text"
+        )
+
+
 def undisguised(value: object) -> None:
     """Raise ``CellError`` for a number that its format shows as other digits: the person saw those, the file holds these."""
     if isinstance(value, DisguisedNumber):
@@ -202,6 +219,7 @@ def undisguised(value: object) -> None:
 def _whole(value: object, noun: str) -> int:
     if not (isinstance(value, DisguisedNumber) and value.padded):
         undisguised(value)
+    unrounded(value)
     if isinstance(value, dt.date | dt.time | dt.timedelta):
         raise misfit(value, f"is a date or time, not {noun}; format the cell as a number and write it again")
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):

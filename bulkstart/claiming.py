@@ -11,17 +11,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkstart.ending import Begun
+from bulkstart.ending import Begun, known_counts
 from bulkstart.guards import without
 from bulkstart.journal import Journal
+from bulkstart.journal_write import who
 from bulkstart.model import Outcome, SheetSource
 from bulkstart.options import Options
 from bulkstart.plan import Plan
 from bulkstart.portal import Portal
+from bulkstart.preflight import limits_of
 from bulkstart.result_columns import Status
 from bulkstart.results import invalid_outcomes
 from bulkstart.resumed import Resumed, parameters_of
 from bulkstart.stages import plan_sheet, problems_of
+from bulkstart.standing import State
+from bulkstart.steering import standing
 from bulkstart.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -49,7 +53,10 @@ def _as_asked(plan: Plan, asked: Plan, attempts: Mapping[int, int]) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims: a run on a portal with its options; ``resumed``: a past run that goes on; ``whole_file``: the frame is its file."""
+    """Who claims: a run on a portal with its options; ``resumed``: a past run that goes on; ``whole_file``: the frame is its file.
+
+    ``launched``: its id was known before it began, so that wishes concern it already.
+    """
 
     run_id: str
     frame: pd.DataFrame
@@ -57,6 +64,7 @@ class Claimant:
     options: Options
     resumed: Resumed | None = None
     whole_file: bool = False
+    launched: bool = False
 
     def claim(self, begun: Begun, journal: Journal, before: Sweep | None) -> Begun:
         """Look once more, and take the rows that are still to be sent; ``before``: what runs on the portal now.
@@ -92,6 +100,7 @@ class Claimant:
             claim.take(identity, campaign, ((ready.key, ready.request, ready.held) for ready in plan.ready))
             settled = [*invalid_outcomes(sheet.checked.rows, begun.problems).values(), *plan.outcomes.values()]
             claim.settle(self.resumed.placed(settled, sheet) if self.resumed else settled)
+            claim.tell(standing(State.RUNNING, len(sheet.keys), len(plan.ready), known_counts(begun)), begun=self.launched)
         return begun
 
     def _entry(self, begun: Begun, rows: int) -> Mapping[str, object]:
@@ -101,6 +110,9 @@ class Claimant:
         known = {template.id: template for template in begun.met.templates or ()}
         kept["modified"] = {str(number): known[number].modified for number in used if number in known and known[number].modified}
         kept["parameters"] = parameters_of(begun.met.templates, used)
+        limits = limits_of(self.portal, begun.met.me, self.options)
+        kept["portal_limit"] = {"rate": limits.rate, "kept": limits.safe_rate, "burst": limits.burst, "stated": limits.stated}
+        kept |= {"by": who(), "sandbox": self.portal.is_sandbox}
         path = ""
         if isinstance(source, SheetSource):
             path = os.fsencode(Path(source.path).absolute()).decode("utf-8", "replace")

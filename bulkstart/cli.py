@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from bulkstart import cli_run
-from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
+from bulkstart.arguments import COMMANDS, CONTROLS, command_of, options_from, parser_of
 from bulkstart.cli_run import portal_of, read
 from bulkstart.console import Console, plain
 from bulkstart.errors import BulkstartError, CredentialsError, UsageError
@@ -42,6 +42,15 @@ def _streams() -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if "BULKSTART_RUN_ID" not in os.environ:
+        return _main(words)
+    from bulkstart.launched import lived  # noqa: PLC0415  lazy: --help loads no journal
+
+    return lived(lambda run_id: _main(words, run_id))
+
+
+def _main(words: Sequence[str] | None, launched: str | None = None) -> int:
+    """One command; ``launched``: the id of its run, where it was launched by another process (``detached``)."""
     gc.set_threshold(
         100_000, 50, 1000
     )  # a sheet is many small values that live to the end: measured a third off reading 100,000 rows
@@ -50,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         command, rest = command_of(words)
         arguments = parser_of(command).parse_args(rest)
-        arguments.words, arguments.command = words, command
+        arguments.words, arguments.command, arguments.launched = words, command, launched
         return _COMMANDS[command](arguments)
     except SystemExit as ended:  # --help and --version
         return ended.code if isinstance(ended.code, int) else 2
@@ -185,6 +194,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _runs(arguments: argparse.Namespace) -> int:
     from bulkstart import api  # noqa: PLC0415  lazy: pandas
+    from bulkstart.watch import look  # noqa: PLC0415  beside its use
 
     found = api.runs(arguments.journal)
     if arguments.json:
@@ -192,7 +202,7 @@ def _runs(arguments: argparse.Namespace) -> int:
         return 0
     for run in found.to_dict("records"):
         told = ", ".join(f"{count:,} {status}" for status, count in run["counts"].items())
-        state = " (running)" if run["live"] else ""
+        state = f" ({look(run['run'], arguments.journal).state})" if run["live"] else ""
         print(
             plain(
                 f"{run['run']}  {run['started_at']}  {run['portal']}  template {run['template'] or '–'}  {run['sheet'] or '–'}{state}: {told}"
@@ -203,10 +213,51 @@ def _runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from bulkstart import report  # noqa: PLC0415  lazy: sqlite3
+    from bulkstart.journal import Journal  # noqa: PLC0415  as above
+    from bulkstart.settings import journal_path, settings  # noqa: PLC0415  as above
+
+    path = journal_path(arguments.journal, settings())
+    if not path.exists():
+        raise UsageError(f"there is no journal at {path}, so no run is known: name it with --journal")
+    carried = ["--journal", arguments.journal] if arguments.journal else []
+    with contextlib.closing(Journal(path)) as journal:
+        written = report.write(journal, report.run_of(journal, arguments.run), arguments.output, carried)
+    if arguments.json:
+        rows = len(written.past.rows)
+        more = {"run": written.past.run_id, "portal": written.past.portal, "counts": written.counts, "notes": list(written.notes)}
+        print_json(0, None, written.path, rows=rows, more=more)
+        return 0
+    for note in () if arguments.quiet else written.notes:
+        print(plain(note), file=sys.stderr)
+    print(plain(f"report: {written.path}"))
+    return 0
+
+
+def _control(arguments: argparse.Namespace) -> int:
+    from bulkstart.standing import Wish  # noqa: PLC0415  beside its use
+    from bulkstart.watch import wish  # noqa: PLC0415  lazy: the journal
+
+    wanted = {"stop": Wish.STOP, "pause": Wish.PAUSE, "continue": Wish.GO_ON}[arguments.command]
+    seen = wish(arguments.run, wanted, arguments.journal)
+    if arguments.json:
+        print_object(
+            {"exitCode": 0, "run": seen.run_id, "state": str(seen.state), "counts": dict(seen.counts), "rows": seen.rows}
+        )
+    elif not arguments.quiet:
+        print(
+            plain(
+                f"run {seen.run_id} is {seen.state}: {seen.settled:,} of {seen.rows:,} rows are settled, {seen.told.on_wire} on the wire"
+            )
+        )
+    return 0
+
+
 def _sandbox(arguments: argparse.Namespace) -> int:
     from bulkstart.simulator import serve  # noqa: PLC0415  lazy: the simulator
 
-    return serve(arguments.scenario, port=arguments.port, ledger=arguments.ledger)
+    return serve(arguments.scenario, port=arguments.port, ledger=arguments.ledger, idle=arguments.idle)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -216,6 +267,8 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "new": _new,
     "doctor": _doctor,
     "runs": _runs,
+    "report": _report,
+    **dict.fromkeys(CONTROLS, _control),
     "sandbox": _sandbox,
 }
 assert set(_COMMANDS) == set(COMMANDS)

@@ -36,21 +36,22 @@ TRY = {
 
 def start(arguments: argparse.Namespace) -> int:
     """The main job."""
-    from bulkstart import conduct, job, outputs  # noqa: PLC0415  lazy: --help loads no pandas, no httpx
+    from bulkstart import conduct, handed, job, outputs  # noqa: PLC0415  lazy: --help loads no pandas, no httpx
 
     options = options_from(arguments)
-    sheet = Path(arguments.sheet)
+    sheet, launched = Path(arguments.sheet), arguments.launched
     output = outputs.wanted_path(sheet, arguments.output, dry_run=options.dry_run)
     outputs.check_folder(output)
     asks = _asks(arguments)
     desk = conduct.Desk()
     console = Console(arguments, desk.ask, desk.session, desk.choose if asks else None)
     with portal_of(arguments) as portal:
-        frame = read(arguments, options.columns.values(), console)
-        running = job.Job(frame, portal, options, console, whole_file=True)
+        whole = not (launched and sheet.name == handed.FRAME)
+        frame = read(arguments, options.columns.values(), console) if whole else handed.taken_over(sheet)
+        running = job.Job(frame, portal, options, console, whole_file=whole, run_id=launched)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
             finished = conduct.conduct(running, desk, asker if asks else None, sessions(), chooser)
-            ended = _Ended(arguments, finished, portal, options, sheet, output, console)
+            ended = _Ended(arguments, finished, portal, options, sheet if whole else handed.source_of(frame), output, console)
             ended.write()
             ended.settle(frame, asks=asks)
             return ended.told()
@@ -69,7 +70,8 @@ def resume(arguments: argparse.Namespace) -> int:
         kind = history.KINDS["release" if release else "resume"]
         taken = history.take_up(arguments.run, portal, given, rows=kind)
         output = _output(arguments, taken)
-        running = taken.resuming(portal, console, release=release, settle=given.get("settle"))
+        launched = arguments.launched is not None
+        running = taken.resuming(portal, console, release=release, settle=given.get("settle"), launched=launched)
         with conduct.draining(running):
             _say(taken, console)
             finished = conduct.conduct(running, desk, asker if asks else None, sessions())
@@ -89,7 +91,7 @@ def reconcile(arguments: argparse.Namespace) -> int:
     with portal_of(arguments) as portal:
         taken = history.take_up(arguments.run, portal, given, rows=history.KINDS["reconcile"])
         output = _output(arguments, taken)
-        looking = taken.reconciling(portal, console, settle=given.get("settle"))
+        looking = taken.reconciling(portal, console, settle=given.get("settle"), launched=arguments.launched is not None)
         with conduct.draining(looking):
             _say(taken, console)
             finished = conduct.conduct(looking, desk, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulkstart.ending import Finished
-from bulkstart.errors import JournalError
+from bulkstart.errors import BulkstartError, JournalError
 from bulkstart.journal import Journal
 from bulkstart.meeting import journal_file
 from bulkstart.model import SheetSource
@@ -23,18 +23,44 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def put_out(finished: Finished, portal: Portal, wanted: Options, options: CallOptions) -> None:
-    """Write the results file that ``output`` names, by the command line's own rules."""
+def _goal(frame: pd.DataFrame, wanted: Options, options: CallOptions) -> tuple[Path, Path | None] | None:
+    """The results file that ``output`` names and the sheet of the frame; ``None`` where no file is wanted. Raises ``UsageError``."""
     output = options.get("output")
     if output is None:
-        return
+        return None
     from bulkstart import outputs  # noqa: PLC0415  lazy: only where a file is wanted
 
-    sheet = finished.results.attrs.get("sheet")
+    sheet = frame.attrs.get("sheet")
     source = Path(sheet.path) if isinstance(sheet, SheetSource) else None
-    goal = outputs.wanted_path(source or Path("frame.csv"), output, dry_run=wanted.dry_run)
-    known = known_elsewhere(finished, portal, wanted)
-    written, _ = outputs.write_beside(finished.results, goal, source=source, safe_csv=bool(options.get("safe_csv")), known=known)
+    return outputs.wanted_path(source or Path("frame.csv"), output, dry_run=wanted.dry_run), source
+
+
+def check_output(frame: pd.DataFrame, wanted: Options, options: CallOptions) -> None:
+    """Raise ``UsageError`` for a results file that could not be written at the end, before anything is sent."""
+    from bulkstart.outputs import check_folder  # noqa: PLC0415  as above
+
+    if goal := _goal(frame, wanted, options):
+        check_folder(goal[0])
+
+
+def put_out(finished: Finished, portal: Portal, wanted: Options, options: CallOptions) -> None:
+    """Write the results file that ``output`` names, by the command line's own rules.
+
+    Where it cannot be written now, the frame says so, in ``attrs["notes"]`` and with exit code 1: what was started is told all the same.
+    """
+    goal = _goal(finished.results, wanted, options)
+    if goal is None:
+        return
+    from bulkstart import outputs  # noqa: PLC0415  as above
+
+    known, safe_csv = known_elsewhere(finished, portal, wanted), bool(options.get("safe_csv"))
+    try:
+        written, _ = outputs.write_beside(finished.results, goal[0], source=goal[1], safe_csv=safe_csv, known=known)
+    except (OSError, BulkstartError) as error:
+        attrs = finished.results.attrs
+        attrs["notes"] = [*attrs.get("notes", ()), f"the results could not be written to {goal[0]}: {error}"]
+        attrs["exit_code"] = finished.exit_code or 1
+        return
     remember_results(finished, portal, wanted, written)
 
 

@@ -16,5 +16,10 @@ def inert(text: str) -> str:
     text = " ".join(redact(text).split())
     while SANDBOX_MARK in text:  # what is left may be one again
         text = " ".join(text.replace(SANDBOX_MARK, " ").split())
-    text = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    text = visible(text)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """``text`` with every control character, surrogate and turn of the writing direction as a sign that can be seen."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkstart.claiming import Claimant, LateProblemsError
-from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
+from bulkstart.ending import (
+    INTERRUPTED,
+    NOT_CONFIRMED,
+    SHEET_HAS_PROBLEMS,
+    WHOLE_SHEET,
+    Begun,
+    Finished,
+    ending,
+    finished,
+)
 from bulkstart.errors import JournalError, UsageError
-from bulkstart.gate import Gate
 from bulkstart.guards import notes
-from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
-from bulkstart.journal_view import EMPTY, Note, View
-from bulkstart.lanes import Lanes
+from bulkstart.journal_view import EMPTY, View
 from bulkstart.locks import RunIsLiveError
 from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
-from bulkstart.model import Outcome
 from bulkstart.options import Options
-from bulkstart.outlook import outlook
-from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
-from bulkstart.preflight import Met, operating_of
+from bulkstart.preflight import Met
 from bulkstart.probing import probed
-from bulkstart.question import Question, canary_text, release_text
-from bulkstart.recorder import Recorder
-from bulkstart.renewal import Renewal
-from bulkstart.results import frame_of
+from bulkstart.question import Question, release_text
+from bulkstart.results import counts, frame_of
 from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
+from bulkstart.sending import Sending
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.sweep import baseline, count_running
+from bulkstart.steering import Steering
+from bulkstart.sweep import baseline
 from bulkstart.throttle import Throttle
-from bulkstart.timing import beginning, expected, shut
+from bulkstart.timing import expected
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
     from bulkstart.meeting import Line
 
 
-EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
+TWICE = 2
+"""Interrupts behind which rows on the wire are not waited for either."""
 
 Reader = Callable[[Met], Sheet]
 """How a frame becomes a checked sheet, once the portal is known."""
@@ -60,11 +61,12 @@ class Job(Work):
 
     ``resumed``: a past run that goes on under its own id; ``reader``: how its rows are read where the sheet is gone.
     ``whole_file``: the frame is its file, row for row, so that the file can be read again in its place.
+    ``run_id``: its id where somebody knows it before it begins (``detached``): wishes for it are heard from the first moment on.
     """
 
     def __init__(
         self, frame: pd.DataFrame, portal: Portal, options: Options, front: Front | None = None, *,
-        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False,
+        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False, run_id: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
@@ -72,18 +74,20 @@ class Job(Work):
         self._batching = options.batching(portal.gateway.max_batch)
         self._heard = front is not None
         self._runner: Runner | None = None
+        self._run_id = resumed.past.run_id if resumed else run_id
+        self._launched = run_id is not None
         self._unlike: Stop | None = None
 
     def _interrupt(self) -> None:
         super()._interrupt()
         if self._waiting is None and self._runner is not None:
-            act = self._runner.drain if self._interrupted == 1 else self._runner.abandon
+            act = self._runner.drain if self._interrupted - self._by_wish < TWICE else self._runner.abandon
             act(INTERRUPTED)
 
     async def run(self) -> Finished:
         """The whole way. Raises only what the command line answers with exit code 1 or 2."""
         async with line_to(self._portal, self._options) as line:
-            with journal_of(self._portal, self._options) as journal:
+            with journal_of(self._portal, self._options) as journal, self._steered(journal, self._run_id):
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
                 stop = self._before_sending(begun) or self._unlike
@@ -181,8 +185,10 @@ class Job(Work):
     # ------------------------------------------------------------------------------------------------- sending
 
     async def _start(self, begun: Begun, journal: Journal, line: Line, met: Meeting) -> Finished:
-        run_id = self._resumed.past.run_id if self._resumed else new_run_id()
-        claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file)
+        self._run_id = run_id = self._run_id or new_run_id()
+        claimant = Claimant(
+            run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file, launched=self._launched
+        )
         before = await baseline(self._portal, line.send, met.throttle, begun.plan, self._front.say)
         try:
             begun = claimant.claim(begun, journal, before)
@@ -192,103 +198,27 @@ class Job(Work):
             return self._ended(self._begun(met, journal), None)
         if self._heard and not self._resumed:
             remember(self._frame, self._options, begun.met.identity, journal)
-        settled: dict[int, Outcome] = {}
+        steering = self._steer(journal, run_id)
+        sending = Sending(begun, met, line, journal, steering, claimant, self._front, self._batching)
+        self._runner = sending.runner
+        steering.look()  # what was wished before the first send counts
+        await sending.run(lambda: bool(self._interrupted))
+        return self._closed(begun, journal, steering, sending)
 
-        def settle(outcome: Outcome) -> None:
-            settled[outcome.position] = outcome
-            self._front.settle(outcome)
-
-        options = self._options
-        with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
-            recorder = Recorder(partial(self._record, journal, run_id, begun.sheet), writer)
-            halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
-            gate = Gate(
-                met.throttle,
-                max_unknown=options.max_unknown,
-                deadline=self._now() + (options.deadline or math.inf),
-                operating=operating_of(self._portal, options, self._now()),
-                batching=self._batching,
-                shut=partial(shut, options),
-            )
-            self._runner = runner = Runner(
-                self._portal.gateway,
-                line.send,
-                recorder,
-                gate,
-                settle,
-                halts=halts,
-                lanes=Lanes(options.per_document),
-                sweep=partial(count_running, self._portal, line.send, met.throttle),
-                attempts=self._resumed.attempts(begun.sheet) if self._resumed else None,
-                renewal=Renewal(partial(self._renew, line)) if self._portal.has_session else None,
-            )
-            if self._interrupted:
-                runner.drain(INTERRUPTED)
-            self._front.begin(runner, len(begun.plan.ready))
-            try:
-                await self._send(runner, begun.plan, settled)
-            finally:
-                self._front.end()
-        for warning in runner.tally.warnings:
-            self._front.say(f"the portal warns: {warning}; the rate was halved")
-        if runner.tally.throttled:
-            self._front.say(f"the portal asked for time in {runner.tally.throttled:,} answers; the rate followed it")
-        return self._closed(begun, journal, run_id, runner, settled)
-
-    def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
+    def _closed(self, begun: Begun, journal: Journal, steering: Steering, sending: Sending) -> Finished:
         """Close the run on disk before anything else can go wrong."""
-        told = {**runner.unfinished(), **settled}
-        sandbox = self._portal.is_sandbox
-        outcomes, code = ending(begun, self._options, runner.stop, told, runner.attempts, sandbox=sandbox)
+        runner, sandbox = sending.runner, self._portal.is_sandbox
+        outcomes, code = ending(begun, self._options, runner.stop, sending.told(), runner.attempts, sandbox=sandbox)
+        assert self._run_id is not None
+        last = steering.ended(code, counts(outcomes), runner.stop)
         try:
-            journal.finish(run_id, code, self._placed(outcomes, begun.sheet))
+            journal.finish(self._run_id, code, sending.placed(outcomes), now=last)
         except JournalError as error:
             self._front.say(str(error))
         return finished(
-            self._frame,
-            begun,
-            self._options,
-            runner.stop,
-            outcomes,
-            code,
-            sandbox=sandbox,
-            gateway=self._portal.gateway,
-            run_id=run_id,
-        )
-
-    def _record(
-        self, journal: Journal, run_id: str, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
-    ) -> set[str]:
-        return journal.record(run_id, notes, self._placed(outcomes, sheet))
-
-    def _placed(self, outcomes: Sequence[Outcome], sheet: Sheet) -> Sequence[Outcome]:
-        """Outcomes at the places of the run's rows, which differ from the sheet's where a past run goes on."""
-        return self._resumed.placed(outcomes, sheet) if self._resumed else outcomes
-
-    async def _renew(self, line: Line) -> bool:
-        """Ask for a new session, while what is on the wire goes on."""
-        session = await asyncio.get_running_loop().run_in_executor(None, self._front.session, EXPIRED_TEXT)
-        headers = self._portal.renewed_headers(session) if session else None
-        if headers:
-            line.renew(headers)
-        return headers is not None
-
-    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome]) -> None:
-        """The canary, then the question about it, then the rest."""
-        first = plan.ready[: self._options.canary]
-        rest = plan.ready[len(first) :]
-        if first and rest:
-            await runner.run(lanes(first))
-            if runner.stop is None:
-                shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
-                durations = runner.gate.durations
-                cast = beginning(outlook(runner.gate, len(rest), runner.gate.now()), self._options, len(rest))
-                if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
-                    runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
-        else:
-            rest = plan.ready
-        if runner.stop is None:
-            await runner.run(lanes(rest))
+            self._frame, begun, self._options, runner.stop, outcomes, code, sandbox=sandbox, gateway=self._portal.gateway,
+            run_id=self._run_id,
+        )  # fmt: skip
 
     def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
         """An end before the first send."""

@@ -15,6 +15,7 @@ from bulkstart.model import StartRequest
 from bulkstart.states import State
 
 UNFINISHED = frozenset({State.NEW, State.SENDING, State.DEFERRED})
+HEARSAY = "as a sheet said"
 CRASHED = "the program ended while this start was on the wire; it may have started"
 
 _FIELDS = """key, portal, starts.template_id, starts.entity_type, starts.entity_id, campaign, state, run_id, workflow_id,
@@ -92,7 +93,7 @@ class Look:
             sent_at = datetime.fromisoformat(at).timestamp() if at else None
             yield Held(
                 key, portal, template_id, entity_type, entity_id, "", State.STARTED, run_id, live=False, workflow_id=workflow_id,
-                error_code="", error_message="as a sheet said", sent_at=sent_at, by_word=True,
+                error_code="", error_message=HEARSAY, sent_at=sent_at, by_word=True,
             )  # fmt: skip
 
     def _held(self, source: str, arguments: tuple[str, ...]) -> Iterator[Held]:
@@ -142,13 +143,14 @@ def past_runs(db: sqlite3.Connection, alive: Alive) -> list[dict[str, Any]]:
         "SELECT id, started_at, finished_at, exit_code, portal, dialect, sheet, template, campaign, rows FROM runs ORDER BY started_at DESC, id DESC"
     ).fetchall():
         run: dict[str, Any] = dict(zip(_RUN, entry, strict=True))
-        run["counts"] = _counts(db, run["run"])
+        run["counts"] = counts_of(db, run["run"])
         run["live"] = run["finished_at"] is None and alive[run["run"]]
         found.append(run)
     return found
 
 
-def _counts(db: sqlite3.Connection, run_id: str) -> dict[str, int]:
+def counts_of(db: sqlite3.Connection, run_id: str) -> dict[str, int]:
+    """A run's rows by status as they truly stand."""
     found = db.execute(
         """SELECT CASE WHEN run_rows.status = 'in_doubt' AND starts.state = 'started'
                          THEN CASE WHEN starts.run_id = run_rows.run_id THEN 'started' ELSE 'already_started' END

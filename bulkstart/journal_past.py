@@ -42,7 +42,7 @@ class PastRow:
 class PastRun:
     """A run as the journal has it. ``sheet``: the file it read, ``""`` for a frame; ``template``: the ids it used; ``results``: the file it wrote, if any.
 
-    ``settings`` are the options it was started with; times are Unix times.
+    ``settings`` are the options it was started with; times are Unix times. Neither live nor finished: it was killed, or it crashed.
     """
 
     run_id: str
@@ -56,18 +56,22 @@ class PastRun:
     results: str
     live: bool
     rows: tuple[PastRow, ...]
+    finished_at: float | None = None
+    exit_code: int | None = None
 
 
 def past_run(db: sqlite3.Connection, run_id: str, alive: Alive) -> PastRun | None:
     """The run of this id, or ``None``."""
-    columns = "started_at, portal, dialect, sheet, template, campaign, settings, results, finished_at"
+    columns = "started_at, portal, dialect, sheet, template, campaign, settings, results, finished_at, exit_code"
     found = db.execute(f"SELECT {columns} FROM runs WHERE id=?", (run_id,)).fetchone()  # noqa: S608  literals of this file
     if found is None:
         return None
-    started_at, portal, dialect, sheet, template, campaign, settings, results, finished_at = found
+    started_at, portal, dialect, sheet, template, campaign, settings, results, finished_at, exit_code = found
     live = finished_at is None and alive[run_id]
     rows = tuple(_rows(db, run_id))
-    return PastRun(run_id, started_at, portal, dialect, sheet, template, campaign, json.loads(settings), results, live, rows)
+    return PastRun(
+        run_id, started_at, portal, dialect, sheet, template, campaign, json.loads(settings), results, live, rows, finished_at, exit_code
+    )  # fmt: skip
 
 
 def _rows(db: sqlite3.Connection, run_id: str) -> Iterator[PastRow]:

@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bulkstart import journal_control
 from bulkstart.evidence import MATCHED
+from bulkstart.journal_events import RESUMED, log_turn
 from bulkstart.journal_look import CRASHED, Alive, Look
 from bulkstart.journal_past import keep_sweep
 from bulkstart.journal_view import Held, Note, View
 from bulkstart.model import Outcome, StartRequest
+from bulkstart.standing import Told
 from bulkstart.states import Event, State, step
 
 
@@ -125,6 +128,7 @@ class Claim:
         query = "UPDATE run_rows SET status='', error_code='', error_message='' WHERE run_id=? AND position=?"
         self._db.executemany(query, ((self._run_id, position) for position in positions))
         keep_sweep(self._db, self._run_id, time.time(), None, None)
+        log_turn(self._db, self._run_id, RESUMED, message=f"by {who()}")
 
     def keep_sweep(self, at: float, clock_offset: float | None, workflow_ids: frozenset[str]) -> None:
         """Keep what ran on the portal before the first send, and how far its clock was ahead."""
@@ -146,6 +150,10 @@ class Claim:
             "UPDATE run_rows SET body=? WHERE run_id=? AND position=?",
             ((_body(request), self._run_id, position) for position, request in (unsent or {}).items()),
         )
+
+    def tell(self, now: Told, *, begun: bool) -> None:
+        """What the run tells of itself first; ``begun``: wishes concern it already, else those of before do not."""
+        (journal_control.tell if begun else journal_control.begin)(self._db, self._run_id, now)
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Outcomes that are known before the first send."""

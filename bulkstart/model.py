@@ -56,6 +56,12 @@ class DisguisedNumber(int):
         return type(self), (int(self), self.shown)
 
 
+class RoundedNumber(float):
+    """A whole number of a column in single or half precision (float32, float16), of more digits than such a column can keep."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class SheetSource:
     """Where a frame came from and how the file was read; ``frame.attrs["sheet"]``.

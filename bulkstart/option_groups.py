@@ -117,6 +117,11 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         help="the first N rows go first, then you are asked again; 0 = off (default: 3)",
     )
     group.add_argument(
+        "--pilot",
+        action="store_true",
+        help="after the canary wait for bulkstart continue RUN, or bulkstart stop RUN, from anywhere, in place of a question here",
+    )
+    group.add_argument(
         "--rate",
         type=float,
         metavar="R",
@@ -261,6 +266,19 @@ def new_options(parser: argparse.ArgumentParser) -> None:
         "--template-file",
         metavar="FILE",
         help="parameter definitions where the portal gives none: the JSON that bulkstart templates --json writes",
+    )
+
+
+def report_options(parser: argparse.ArgumentParser) -> None:
+    """Which run a page is written about, and where to."""
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?", help="the run, as bulkstart runs lists it (default: the last one of the journal)"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="the page to write (default: SHEET.report.html beside the run's sheet); replaces only reports of this journal's runs",
     )
 
 

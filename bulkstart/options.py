@@ -34,6 +34,7 @@ class StartOptions(TypedDict, total=False):
     dry_run: bool
     skip_invalid: bool
     canary: int
+    pilot: bool
     rate: float | None
     burst: float | None
     polite: bool
@@ -87,6 +88,7 @@ class Options:
     dry_run: bool = False
     skip_invalid: bool = False
     canary: int = 3
+    pilot: bool = False
     rate: float | None = None
     burst: float | None = None
     polite: bool = False
@@ -122,6 +124,7 @@ class Options:
             raise UsageError(f"--burst must be at least 1, not {self.burst!r}: a bucket that holds no request lets none leave")
         if self.decimal not in (None, ".", ","):
             raise UsageError(f"--decimal must be . or , and not {self.decimal!r}")
+        self._check_kinds()
         self._check_batch()
         _ = self.daily
 
@@ -132,6 +135,22 @@ class Options:
             return None if self.window is None else Daily.read(self.window)
         except ValueError as error:
             raise UsageError(f"--window: {error}") from None
+
+    def _check_kinds(self) -> None:
+        """A word where a yes or no is meant is neither, and what Python calls nothing is no label."""
+        for name in _SWITCHES:
+            value = getattr(self, name)
+            if value not in (True, False) and not (value is None and name == "reconcile"):
+                raise UsageError(f"{_shown(name)} must be True or False, not {value!r}")
+        for name, option in (("columns", "columns (--map)"), ("values", "values (--set)")):
+            if not isinstance(getattr(self, name), Mapping):
+                raise UsageError(f"{option} must be a dictionary, not {getattr(self, name)!r}")
+        if self.campaign is None:  # nothing, in Python's way
+            object.__setattr__(self, "campaign", "")
+        if not isinstance(self.campaign, str) or self.campaign != self.campaign.strip():
+            raise UsageError(
+                f"--campaign must be a text without spaces around it, not {self.campaign!r}: another label is another round"
+            )
 
     def _check_batch(self) -> None:
         rows = self._batch_rows
@@ -162,6 +181,19 @@ class Options:
 _NUMBERS = (
     *("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"),
     *("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"),
+)
+_SWITCHES = (
+    *(
+        "check_exists",
+        "forget_mapping",
+        "dry_run",
+        "skip_invalid",
+        "pilot",
+        "polite",
+        "probe_running",
+        "allow_changed",
+        "reconcile",
+    ),
 )
 _LONGEST = 10  # digits of a count
 _WHOLE = frozenset({"template", "limit", "max_unknown", "canary", "halt_doubts", "halt_same", "per_document"})

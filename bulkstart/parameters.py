@@ -74,6 +74,9 @@ def serialise(parameter: Parameter | None, value: object, formats: Formats) -> J
 
     Raises ``CellError``: ``type-error``, ``constraint-error``, ``unsafe-text``, ``error-cell``, ``uncalculated-cell``.
     """
+    if type(value) is str and value[:2] == "['" and value.endswith("]"):
+        why = f"is a list that a program wrote as text; write its values with {formats.separator} between them, or give the frame itself"
+        raise misfit(value, why)
     if parameter is None:
         if isinstance(value, list | tuple):
             return [_untyped(item, formats) for item in value if not is_blank(item)] or BLANK

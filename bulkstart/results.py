@@ -74,7 +74,7 @@ def frame_of(rows: Sequence[tuple[str, StartRequest | None]]) -> pd.DataFrame:
         fixed = (request.entity_id, request.entity_type, request.template_id) if request else (None, None, None)
         cells.append((*fixed, *((request.parameters.get(name) if request else None) for name in names)))
     columns = ["entityId", "entityType", "templateId", *(f"param:{name}" for name in names)]
-    labels = [int(label) if label.isascii() and label.isdigit() else label for label, _ in rows]
+    labels = [int(label) if label.isascii() and label.isdigit() and label == str(int(label)) else label for label, _ in rows]
     return pd.DataFrame(cells, columns=columns, index=labels, dtype=object)
 
 

@@ -6,6 +6,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from bulkstart.cells import CellError, is_blank
+from bulkstart.errors import UsageError
 from bulkstart.model import Column, Row, SheetSource
 from bulkstart.result_columns import RESULT_COLUMNS, Previous
 from bulkstart.sheet_text import plain_text
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bulkstart.columns import ColumnMap
 
 _LETTERS: Final = 26
+_SHORT: Final = ("float32", "float16")
 
 
 def letter(index: int) -> str:
@@ -28,6 +30,13 @@ def letter(index: int) -> str:
         letters = chr(ord("A") + index % _LETTERS) + letters
         index = index // _LETTERS - 1
     return letters
+
+
+def own_copy(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a copy that nobody else can change while its rows are started. Raises ``UsageError`` for what is no frame."""
+    if not all(hasattr(frame, name) for name in ("iloc", "columns", "attrs", "copy")):
+        raise UsageError(f"rows are a pandas DataFrame, not a {type(frame).__name__}: bulkstart.read_sheet makes one of a file")
+    return frame.copy()
 
 
 def columns_of(frame: pd.DataFrame) -> list[Column]:
@@ -61,7 +70,10 @@ def _same_column(name: str, header: str) -> bool:
 
 def cells_of(frame: pd.DataFrame, index: int) -> list[object]:
     """Return the cells of a column by its place (names need not be unique), as Python's own values where there are such."""
-    cells: list[object] = frame.iloc[:, index].tolist()
+    column = frame.iloc[:, index]
+    if any(name in str(column.dtype).lower() for name in _SHORT):  # as they are: as Python's own they would look exact
+        return list(column.array)
+    cells: list[object] = column.tolist()
     return cells
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers.expat import ExpatError
 
 from bulkstart.errors import SheetError
+from bulkstart.replacing import replacing
 from bulkstart.sheet_bytes import format_of
 from bulkstart.sheet_layout import Table, layout_of, table_of
 from bulkstart.sheet_patch import patch_workbook
@@ -56,7 +54,7 @@ def write_sheet(
     table = table_of(results)
     origin = Path(source) if source is not None else None
     ending = target.suffix.lower()
-    with _replacing(target) as file:
+    with replacing(target) as file:
         if kind == "csv":
             layout = layout_of(results, table, origin, kind)
             notes = write_csv(file, table, layout, tabbed=ending == ".tsv", safe=safe_csv)
@@ -85,45 +83,3 @@ def _patched(file: BinaryIO, results: pd.DataFrame, table: Table, source: Path |
     file.seek(0)
     file.truncate()
     return why
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[BinaryIO]:
-    """Give a new file in the target's folder; when all is well, make it durable and put it in the target's place."""
-    folder = target.parent
-    if not folder.is_dir():
-        raise SheetError(f"the folder {folder} does not exist; make it, or choose another with -o")
-    if target.is_dir():
-        raise SheetError(f"{target} is a folder; give the name of a file")
-    if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(f"{target} is write-protected")
-    new = folder / f".{target.name[:100]}.{secrets.token_hex(6)}.tmp"
-    try:
-        descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
-    except PermissionError as error:
-        raise SheetError(f"the folder {folder} may not be written to; choose another with -o") from error
-    with ExitStack() as undo:
-        undo.callback(_unlink, new)
-        with os.fdopen(descriptor, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(target)
-        undo.pop_all()
-    _sync_folder(folder)
-
-
-def _unlink(path: Path) -> None:
-    """Remove a half-written file; why it was left half-written matters more than that it cannot be removed."""
-    with suppress(OSError):
-        path.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable where the system can (Windows cannot)."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from bulkstart.cells import LONGEST, clean, filled, misfit, undisguised
+from bulkstart.cells import LONGEST, clean, filled, misfit, undisguised, unrounded
 from bulkstart.errors import UsageError
 from bulkstart.model import DisguisedNumber
 
@@ -59,6 +59,7 @@ def number(value: object, decimal: str | None = None) -> int | float:
         return _text_number(clean(value), decimal)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise misfit(value, "is not a number; write digits")
+    unrounded(value)
     size = float(value) if isinstance(value, Decimal) else value
     limit = 10**_LONGEST_INT if isinstance(size, int) else 10**LONGEST
     if not -limit < size < limit:

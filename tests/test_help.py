@@ -19,7 +19,7 @@ SHEET = (
     "--template --template-file --entity-type --map --forget-mapping --set --check-exists --limit --campaign --allow-changed"
 )
 START = (
-    "--output --yes --dry-run --skip-invalid --canary --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
+    "--output --yes --dry-run --skip-invalid --canary --pilot --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
     "--halt-percent --per-document --reconcile --probe-running --window --deadline --timeout --settle --safe-csv"
 )
 GENERAL = "--json --quiet --verbose --journal --help --version"
@@ -32,8 +32,12 @@ CONTRACT = {
     "resume": f"--release-doubts {SHEET} {START} {GENERAL} --sandbox",
     "reconcile": f"--settle --output --safe-csv --rate --burst {GENERAL} --sandbox",
     "undo": f"--erase --dry-run --yes --rate --burst {GENERAL} --sandbox",
+    "report": f"--output {GENERAL}",
     "doctor": f"--template --entity-type --rate --burst {GENERAL} --sandbox",
-    "sandbox": "--port --scenario --ledger --help --version",
+    "stop": GENERAL,
+    "pause": GENERAL,
+    "continue": GENERAL,
+    "sandbox": "--port --scenario --idle --ledger --help --version",
 }
 """The options of the interface page that this version has, by command."""
 DEFAULTS = {"--canary": 3, "--max-unknown": 10, "--halt-doubts": 3, "--halt-same": 5, "--halt-percent": 20, "--per-document": 2}
@@ -92,7 +96,9 @@ def test_the_defaults_that_help_states_are_the_real_ones() -> None:
         assert f"(default: {value})" in entry(text, option)
 
 
-@pytest.mark.parametrize(("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN")])
+@pytest.mark.parametrize(
+    ("command", "place"), [("resume", "[RUN]"), ("reconcile", "[RUN]"), ("undo", "RUN"), ("report", "[RUN]")]
+)
 def test_a_command_about_a_past_run_says_how_the_run_is_named(command: str, place: str) -> None:
     text = program(command, "--help").stdout
     assert re.search(rf"^usage: bulkstart {command} .*{re.escape(place)}$", text.split("\n\n")[0], re.MULTILINE | re.DOTALL), text
