@@ -43,12 +43,13 @@ class LateProblemsError(Exception):
 def _as_asked(plan: Plan, asked: Plan, attempts: Mapping[int, int]) -> Plan:
     """``plan`` without what the person was not asked about, or was asked about otherwise: a doubt is no plain row."""
     known = {(ready.position, ready.released) for ready in asked.ready}
+    kept = tuple(ready for ready in plan.ready if (ready.position, ready.released) in known)
     late = [ready for ready in plan.ready if (ready.position, ready.released) not in known]
     text, told = "it could be sent only after you were asked: go on once more", {}
     for ready in late:
         at = ready.position
         told[at] = ready.told(Outcome(at, Status.NOT_ATTEMPTED, "", "RUN_STOPPED", text, attempts.get(at, 0)))
-    return replace(plan, ready=tuple(ready for ready in plan.ready if ready not in late), outcomes={**plan.outcomes, **told})
+    return replace(plan, ready=kept, outcomes={**plan.outcomes, **told})
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,9 @@ class Job(Work):
                     return self._ended(begun, stop)
                 if not all(self._front.ask(question) for question in self._questions(begun)):
                     return self._ended(begun, INTERRUPTED if self._interrupted else NOT_CONFIRMED)
-                return await self._start(begun, journal, line, met)
+                starting = self._start(begun, journal, line, met)
+                del begun, plan  # what is claimed is looked up and planned anew: a million rows need not be kept twice
+                return await starting
 
     # ------------------------------------------------------------------------------------------- before sending
 
@@ -202,8 +204,11 @@ class Job(Work):
         sending = Sending(begun, met, line, journal, steering, claimant, self._front, self._batching)
         self._runner = sending.runner
         steering.look()  # what was wished before the first send counts
-        await sending.run(lambda: bool(self._interrupted))
-        return self._closed(begun, journal, steering, sending)
+        try:
+            await sending.run(lambda: bool(self._interrupted))
+            return self._closed(begun, journal, steering, sending)
+        finally:
+            self._runner = None  # it holds every row, and the results are still to be written
 
     def _closed(self, begun: Begun, journal: Journal, steering: Steering, sending: Sending) -> Finished:
         """Close the run on disk before anything else can go wrong."""
