@@ -90,15 +90,15 @@ def test_what_the_portal_tells_one_run_to_wait_the_other_waits_too(desk):
     limit, words = told(40, 10)
     answer = {"kind": "error", "code": "RATE_LIMITED", "retryAfter": 2}
     here = desk(limit | {"faults": [{"entities": [1030], "limit": 1, "committed": False, "answer": answer}]})
-    other = begin(here, here.sheet("other.csv", 200, 2000), *words)
-    until(lambda: times(here, 2000, 150))
+    other = begin(here, here.sheet("other.csv", 280, 2000), *words)
+    until(lambda: times(here, 2000, 20))  # the rest takes 6 seconds and more: time for the other one to begin
     told_to_wait = begin(here, here.sheet("told.csv", 60, 1000), *words)
     assert [here.end(run).code for run in (told_to_wait, other)] == [0, 0]
     (refused,) = [line for line in here.sandbox.ledger() if line["kind"] == "answer" and line["status"] == 429]
     for first in (1000, 2000):
-        found = times(here, first, 200)
+        found = times(here, first, 280)
         assert found[0] < refused["mono"] < found[-1]
-        assert not [at for at in found if refused["mono"] + 0.2 < at < refused["mono"] + 2]
+        assert not [at for at in found if refused["mono"] + 0.5 < at < refused["mono"] + 2]
 
 
 def broken(kind, folder):
