@@ -94,7 +94,13 @@ def _note_ragged(frame: pd.DataFrame, width: int, findings: Findings) -> None:
         return
     for position, label in enumerate(frame.index.tolist()):
         if label in ragged:
-            why = f"the row has {ragged[label]} fields, the sheet {width} columns, or a quote, or HTML above it, is broken; mend it, nothing is shifted"
+            found = ragged[label]
+            odd = (
+                f"the row has {found} fields, the sheet {width} columns"
+                if found != width
+                else "its last field is not ended like those of other rows"
+            )
+            why = f"{odd}, or a quote, or HTML above it, is broken; mend it, or export the list again: nothing is shifted"
             findings.add(position, None, "ragged-row", why)
 
 

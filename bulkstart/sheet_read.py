@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from bulkstart.cells import shown
 from bulkstart.columns import recognise
 from bulkstart.errors import SheetError
 from bulkstart.model import SheetSource
@@ -95,7 +96,7 @@ def read_sheet(
         raise SheetError(f"{table.where} has no data rows: nothing stands in it")
     header = _header(table, header_row, names)
     if header.place == len(table.rows) - 1:
-        raise SheetError(f"{table.where} has no data rows: nothing stands below row {table.rows[header.place][0]}, its header")
+        raise SheetError(f"{table.where} has no data rows: {_all_there_is(table, header)}")
     table = _shown(table, header)
     if header.place == len(table.rows) - 1:
         raise SheetError(f"{table.where} has no data rows: all rows below its header are hidden; leave --visible-only out")
@@ -110,6 +111,14 @@ def _read_workbook(
     notes = [f"{' and '.join(unused)} mean nothing for a workbook", *found.notes] if unused else [*found.notes]
     ragged = dict(found.ragged)
     return _Table(file, found.rows, name, tuple(notes), found, misquoted=ragged, encoding=encoding, visible_only=visible_only)
+
+
+def _all_there_is(table: _Table, header: Header) -> str:
+    number, cells = table.rows[header.place]
+    texts = [header_text(cell).strip() for cell in cells if not is_blank(cell)]
+    if len(table.rows) == len(texts) == 1:  # "Список сделок пуст!", an export of nothing (sheets 1.1)
+        return f"all that stands in it is {shown(texts[0])}"
+    return f"nothing stands below row {number}, its header"
 
 
 def _shown(table: _Table, header: Header) -> _Table:
@@ -268,11 +277,18 @@ def _codec(dialect: Dialect | None) -> str | None:
 
 
 def _ragged(rows: Rows, misquoted: Iterable[int], width: int, last: int, *, in_html: bool) -> dict[int, int]:
-    """Return the rows that have other cells than the header: too few, or more with something in them; in HTML those behind too."""
+    """Return the rows that have other cells than the header: too few, or more with something in them; in HTML those behind too.
+
+    Where rows end with a delimiter, as the header does, one that does not may have been cut off in or before its last cell.
+    """
+    odd = [(number, row) for number, row in rows if len(row) != width]
+    at_end, among_many = odd == [rows[-1]], 2 * len(odd) < len(rows)
     found = {
         number: len(row)
-        for number, row in rows
-        if len(row) != width and (len(row) < last or any(not is_blank(cell) for cell in row[width:]))
+        for number, row in odd
+        if len(row) < last
+        or (len(row) == last < width and (at_end or (among_many and is_blank(row[-1]))))
+        or any(not is_blank(cell) for cell in row[width:])
     }
     if short := [number for number, count in found.items() if count < width] if in_html else []:
         return {number: len(row) for number, row in rows if number >= short[0] or number in found}  # HTML in it broke the table
