@@ -101,10 +101,14 @@ def known_word(header: str) -> _Known | None:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A name that several columns could feed, or that one nearly names: only a person can tell."""
+    """A name that several columns could feed, or that one nearly names: only a person can tell.
+
+    ``names``: the parameters that the header of the one column could mean, which share a label; ``name`` is then blank.
+    """
 
     name: str
     columns: tuple[Column, ...]
+    names: tuple[str, ...] = ()
 
 
 def doubts_about(
