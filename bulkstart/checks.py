@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bulkstart.broken_text import broken
 from bulkstart.cells import CellError, is_blank, plain, shown
 from bulkstart.columns import ColumnMap, Fed, match
 from bulkstart.entities import CheckOptions, Said, fitting, read_entities, read_templates, said_of, types_known
@@ -164,6 +165,7 @@ def _columns(
         )
         findings.add_errors(read[fed.name], fed.column, positions)
         _show_date(fed, parameter, values, read[fed.name], positions, findings)
+        _show_broken(fed, read[fed.name], positions, findings)
         if parameter and _needed(parameter) and BLANK in read[fed.name]:
             for position, value in zip(positions, read[fed.name], strict=True):
                 if value is BLANK:
@@ -189,6 +191,19 @@ def _show_date(
                 " arrives so, else say --date-output, --datetime-output or --time-zone"
             )
             return
+
+
+def _show_broken(fed: Fed, read: Sequence[Json], positions: Sequence[int], findings: Findings) -> None:
+    """Note the texts of a column that were broken before they came, and what they may have been (sheets.md, trap 12)."""
+    guesses = read_cells(read, lambda value: broken(value) if isinstance(value, str) else None)
+    found = [(position, text, guess) for position, text, guess in zip(positions, read, guesses, strict=True) if guess is not None]
+    if found:
+        position, text, guess = found[0]
+        was = f"may have been {shown(guess)}" if guess else "has lost its letters"
+        findings.notes.append(
+            f"{listed([fed.column])}: {len(found):,} text{'s look' if len(found) > 1 else ' looks'} broken, as by a wrong encoding, first in row {findings.label(position)}:"
+            f" {shown(text)} {was}; nothing is repaired here: export the sheet again, or mend them"
+        )
 
 
 def _json(parameter: Parameter | None, formats: Formats, value: object) -> Json:

@@ -158,7 +158,10 @@ def _columns_named(columns: Sequence[Column], wanted: str) -> list[Column]:
     if exact:
         lettered = [column for column in columns if column.letter == wanted] if len(exact) > 1 else []
         return lettered if len(lettered) == 1 and lettered[0] in exact else exact
-    return [column for column in columns if column.letter == wanted.strip().upper() or folded(column.header) == folded(wanted)]
+    lettered = [column for column in columns if column.letter == wanted.strip()]
+    return lettered or [
+        column for column in columns if column.letter == wanted.strip().upper() or folded(column.header) == folded(wanted)
+    ]
 
 
 def _constants(

@@ -35,7 +35,7 @@ def note_ragged(frame: pd.DataFrame, width: int, findings: Findings) -> None:
                 else "its last field is not ended like those of other rows"
             )
             why = f"{odd}, or a quote, or HTML above it, is broken; mend it, or export the list again: nothing is shifted"
-            findings.add(position, None, "ragged-row", why)
+            findings.add_instead(position, None, "ragged-row", why)  # behind the break nothing else means anything
 
 
 def note_padded(frame: pd.DataFrame, column_map: ColumnMap, findings: Findings) -> None:
@@ -65,8 +65,16 @@ def explain_rows(frame: pd.DataFrame, column_map: ColumnMap, findings: Findings)
             findings.add_instead(position, column, "type-error", "the header stands here again; delete this row")
             continue
         every = every or [cells_of(frame, index) for index in range(frame.shape[1])]
-        words = next((values[position] for values in every if not is_blank(values[position])), None)
+        there = [values[position] for values in every if not is_blank(values[position])]
+        words = there[0] if there else None
         if (is_blank(cell) or words is cell) and isinstance(words, str) and clean(words).lower().startswith(_TOTALS):
             findings.add_instead(
                 position, column, "missing-cell", f"{shown(words)}: this looks like a line of totals; delete this row"
+            )
+        elif len(every) > 1 and there == [cell] and isinstance(cell, str) and not any(map(str.isdigit, cell)) and clean(cell):
+            findings.add_instead(
+                position,
+                column,
+                "type-error",
+                f"{shown(cell)} stands alone in its row: a remark or a footer, perhaps; delete this row",
             )

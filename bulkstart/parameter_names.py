@@ -57,7 +57,7 @@ def resolved(given: str, source: str, definitions: Definitions, *, doubt_unknown
     if not definitions or any(parameters is None for parameters in definitions):
         return {given}, []
     known = sorted({parameter.name for parameters in definitions for parameter in parameters or ()})
-    near = get_close_matches(given, known, n=1)
+    near = get_close_matches(given, known, n=1, cutoff=0.7)
     advice = f"did you mean {near[0]}?" if near else f"the template has {', '.join(known) if known else 'no parameters'}"
     return set(), [whole_sheet("unknown-parameter", f"{source} names a parameter that the template does not have; {advice}")]
 

@@ -216,7 +216,7 @@ def _user(_: Parameter, value: object, __: Formats) -> Json:
     if "@" in words:
         raise misfit(
             value,
-            "is an e-mail address, and a start takes the user's id, which nobody is asked for; write it, as 14 or user_14 (the address of the user's page on the portal ends in it)",
+            "is an e-mail address, and a start takes the user's id; write it, as 14 or user_14: the address of the user's page on the portal ends in it",
         )
     try:
         return f"user_{positive(words.removeprefix('user_') or value, 'a user')}"

@@ -358,3 +358,14 @@ def test_money_has_its_currency_from_a_column_or_from_set():
     assert [request.parameters for request in both.requests] == [{"budget": "7|EUR"}] * 2
     mapped = check(frame.assign(Валюта=["RUB", "Рубль"]), deals, template=713, mapped={"budget.currency": "Валюта"})
     assert told(mapped) == [(3, "B", "type-error")]
+
+
+def test_texts_that_were_broken_before_they_came_are_said_and_sent_as_they_stand():
+    cells = ["Ð¡Ð´ÐµÐ»ÐºÐ°", "Êàëèíèíãðàä", "Имя \ufffd", "хорошо"]
+    checked = check(sheet(ID=[1, 2, 3, 4], note=cells), template=714)
+    (note,) = (note for note in checked.notes if "broken" in note)
+    assert note.startswith("column B 'note': 3 texts look broken")
+    assert "first in row 2: 'Ð¡Ð´ÐµÐ»ÐºÐ°' may have been 'Сделка'" in note
+    assert [request.parameters["note"] for request in checked.requests] == cells
+    lost = check(sheet(ID=[1], note=["????"]), template=714)
+    assert any("'????' has lost its letters" in note for note in lost.notes)

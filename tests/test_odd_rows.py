@@ -50,3 +50,15 @@ def test_ids_with_zeros_in_front_are_counted_and_shown() -> None:
     (note,) = findings.notes
     assert note.startswith("2 ids")
     assert "007 for 7" in note
+
+
+def test_a_remark_that_stands_alone_in_its_row_is_named_as_such() -> None:
+    frame, findings = sheet(ID=["1", "Confidential", "2", "5141 x"], Title=["a", "", "Itd", None])
+    for position in (1, 2, 3):
+        findings.add(position, None, "type-error", "something")
+    explain_rows(frame, match(columns_of(frame)), findings)
+    assert [(problem.row, "a remark or a footer" in problem.message) for problem in findings.problems()] == [
+        (3, True),
+        (4, False),
+        (5, False),
+    ]
