@@ -59,12 +59,13 @@ def explain_rows(frame: pd.DataFrame, column_map: ColumnMap, findings: Findings)
     column = column_map.entity_id.column
     ids = cells_of(frame, column.index)
     every: list[list[object]] = []
+    results = {one.index for one in (column_map.results or {}).values()}
     for position in list(findings.positions):
         cell = ids[position]
         if isinstance(cell, str) and (folded(cell) == folded(column.header) or recognise(cell) == ENTITY_ID):
             findings.add_instead(position, column, "type-error", "the header stands here again; delete this row")
             continue
-        every = every or [cells_of(frame, index) for index in range(frame.shape[1])]
+        every = every or [cells_of(frame, index) for index in range(frame.shape[1]) if index not in results]
         there = [values[position] for values in every if not is_blank(values[position])]
         words = there[0] if there else None
         if (is_blank(cell) or words is cell) and isinstance(words, str) and clean(words).lower().startswith(_TOTALS):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
@@ -11,7 +11,7 @@ from bulkstart.model import SheetSource
 from bulkstart.result_columns import earlier_places
 from bulkstart.sheet_bytes import digest_of
 from bulkstart.sheet_csv import Dialect
-from bulkstart.sheet_grid import Header, Rows, header_text, is_blank, letter
+from bulkstart.sheet_grid import Cells, Header, Rows, header_text, is_blank, letter
 from bulkstart.sheet_prints import row_prints
 from bulkstart.sheet_tabs import TabRows
 
@@ -68,18 +68,12 @@ def frame_of(reading: Reading, header: Header) -> pd.DataFrame:
     number, cells = reading.rows[header.place]
     rows = reading.rows[header.place + 1 :]
     columns = _columns(reading, header)
-    last = columns[-1] + 1
-    blank = "" if reading.in_records else None
-    if len(columns) == last:
-        blanks = [blank] * last
-        values = np.array([row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows], dtype=object)
-    else:
-        picked = [[row[column] if column < len(row) else blank for column in columns] for _, row in rows]
-        values = np.array(picked, dtype=object)
+    picked = _picked(rows, columns, "" if reading.in_records else None)
+    numbers = [place for place, _ in rows]
     headers = [header_text(cells[column]) if column < len(cells) else "" for column in columns]
     frame = pd.DataFrame(
-        values,
-        index=pd.Index([place for place, _ in rows], dtype="int64"),
+        np.array(picked, dtype=object),
+        index=pd.Index(numbers, dtype="int64"),
         columns=pd.Index(headers, dtype=object),
         dtype=object,
     )
@@ -96,12 +90,23 @@ def frame_of(reading: Reading, header: Header) -> pd.DataFrame:
         blank_rows=blank_rows,
         notes=(_summary(reading, header, len(rows), blank_rows), *_header_notes(reading, header), *reading.notes),
         visible_only=reading.visible_only,
-        **(_marks(reading.path, frame) if reading.format == "xlsx" else {}),
+        **(_marks(reading.path, headers, numbers, picked) if reading.format == "xlsx" else {}),
     )
     frame.attrs["ragged"] = (
-        _ragged(rows, reading.misquoted, len(cells), last, in_html=reading.format == "html") if reading.in_records else {}
+        _ragged(rows, reading.misquoted, len(cells), columns[-1] + 1, in_html=reading.format == "html")
+        if reading.in_records
+        else {}
     )
     return frame
+
+
+def _picked(rows: Rows, columns: Sequence[int], blank: str | None) -> list[Cells]:
+    """Return the cells of each row in these columns, ascending; the rows themselves where that is all of them."""
+    last = columns[-1] + 1
+    if len(columns) == last:
+        blanks = [blank] * last
+        return [row if len(row) == last else [*row[:last], *blanks[len(row) :]] for _, row in rows]
+    return [[row[column] if column < len(row) else blank for column in columns] for _, row in rows]
 
 
 class _Marks(TypedDict, total=False):
@@ -109,11 +114,12 @@ class _Marks(TypedDict, total=False):
     prints: bytes
 
 
-def _marks(path: Path, frame: pd.DataFrame) -> _Marks:
+def _marks(path: Path, headers: Sequence[str], numbers: Sequence[int], cells: Sequence[Cells]) -> _Marks:
     """Return what tells later whether the file and the frame's own columns are still the same."""
-    earlier = set(earlier_places([str(name) for name in frame.columns]).values())
-    own = frame.iloc[:, [place for place in range(len(frame.columns)) if place not in earlier]]
-    return {"digest": digest_of(path), "prints": row_prints(frame.index.tolist(), own.to_numpy(dtype=object).tolist())}
+    earlier = set(earlier_places(headers).values())
+    own = [place for place in range(len(headers)) if place not in earlier]
+    rows = [[row[place] for place in own] for row in cells] if earlier else cells
+    return {"digest": digest_of(path), "prints": row_prints(numbers, rows)}
 
 
 def _codec(dialect: Dialect | None) -> str | None:

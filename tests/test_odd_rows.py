@@ -7,6 +7,7 @@ from bulkstart.columns import match
 from bulkstart.findings import Findings
 from bulkstart.model import DisguisedNumber
 from bulkstart.odd_rows import explain_rows, note_padded, note_ragged
+from bulkstart.result_columns import RESULT_COLUMNS
 from bulkstart.rows import columns_of
 
 
@@ -53,7 +54,8 @@ def test_ids_with_zeros_in_front_are_counted_and_shown() -> None:
 
 
 def test_a_remark_that_stands_alone_in_its_row_is_named_as_such() -> None:
-    frame, findings = sheet(ID=["1", "Confidential", "2", "5141 x"], Title=["a", "", "Itd", None])
+    words = {name: [None, "0", None, None] for name in RESULT_COLUMNS}
+    frame, findings = sheet(ID=["1", "Confidential", "2", "5141 x"], Title=["a", "", "Itd", None], **words)
     for position in (1, 2, 3):
         findings.add(position, None, "type-error", "something")
     explain_rows(frame, match(columns_of(frame)), findings)
