@@ -193,6 +193,12 @@ def _framed(*texts: str) -> str:
     return _joined(texts)
 
 
+@lru_cache(1024)
+def _framed_names(*names: str) -> tuple[tuple[str, str], ...]:
+    """Names in order, each with its ``_joined`` self."""
+    return tuple((name, _joined((name,))) for name in sorted(names))
+
+
 def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
     """The key of a row: equal exactly when the same workflow is meant to start on the same entity with the same values.
 
@@ -200,10 +206,10 @@ def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
     """
     number, parameters = str(request.entity_id), request.parameters
     pieces = [_framed(portal, str(request.template_id), request.entity_type), f"{len(number)}:{number}", _framed(campaign)]
-    for name in sorted(parameters):
+    for name, framed in _framed_names(*parameters):
         value = parameters[name]
         text = value if type(value) is str else _same(value)
-        pieces += (_framed(name), f"{len(text)}:{text}")
+        pieces += (framed, f"{len(text)}:{text}")
     return hashlib.sha256("".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
