@@ -153,7 +153,7 @@ def checked(
     """
     dry = dataclasses.replace(options, dry_run=True, skip_invalid=False)
     if portal is not None:
-        finished = conduct(Job(frame, portal, dry, front))
+        finished = conduct(Job(frame, portal, dry, front, checking=True))
         return tuple(finished.problems), finished
     met = with_file(Met(None), dry)
     sheet = check_sheet(frame, dry, met, loopback=True, dialect=dialect or "vibecode")

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bulkstart.broken_text import broken
 from bulkstart.cells import CellError, is_blank, plain, shown
 from bulkstart.columns import ColumnMap, Fed, match
-from bulkstart.entities import CheckOptions, Said, explain_rows, fitting, read_entities, read_templates, said_of, types_known
+from bulkstart.entities import CheckOptions, Said, fitting, read_entities, read_templates, said_of, types_known
 from bulkstart.findings import Findings, read_cells
 from bulkstart.headers import folded, listed, whole_sheet
-from bulkstart.model import Column, DisguisedNumber, Json, Parameter, Problem, Row, StartRequest, Template
-from bulkstart.parameters import BLANK, Formats, serialise
+from bulkstart.model import Column, Json, Parameter, Problem, Row, StartRequest, Template
+from bulkstart.odd_rows import explain_rows, note_padded, note_ragged
+from bulkstart.parameter_names import currency_name
+from bulkstart.parameters import BLANK, Formats, serialise, with_currency
 from bulkstart.rows import cells_of, columns_of, read_rows
 
 if TYPE_CHECKING:
@@ -72,8 +75,8 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
     findings.sheet += column_map.problems
     ids, types = read_entities(frame, said, column_map, template_ids, findings)
     parameters = _parameters(frame, column_map, template_ids, said, findings)
-    _note_ragged(frame, len(columns), findings)
-    _note_padded(frame, column_map, findings)
+    note_ragged(frame, len(columns), findings)
+    note_padded(frame, column_map, findings)
     explain_rows(frame, column_map, findings)
     bad = range(len(frame)) if findings.sheet else findings.positions
     fields = zip(template_ids, types, ids, parameters, strict=True)
@@ -85,31 +88,6 @@ def check_frame(frame: pd.DataFrame, options: CheckOptions, templates: Sequence[
         notes=[*options.notes, *column_map.notes, *findings.notes, *_notes(used, known, templates, set(types), columns)],
         templates=tuple(known[number] for number in used if number in known),
     )
-
-
-def _note_ragged(frame: pd.DataFrame, width: int, findings: Findings) -> None:
-    """Note the rows of a CSV file whose fields do not fit the header: behind the break each may stand in a wrong column."""
-    ragged = frame.attrs.get("ragged")
-    if not isinstance(ragged, dict) or not ragged:
-        return
-    for position, label in enumerate(frame.index.tolist()):
-        if label in ragged:
-            why = f"the row has {ragged[label]} fields, the sheet {width} columns, or a quote, or HTML above it, is broken; mend it, nothing is shifted"
-            findings.add(position, None, "ragged-row", why)
-
-
-def _note_padded(frame: pd.DataFrame, column_map: ColumnMap, findings: Findings) -> None:
-    """Say how many ids are shown with zeros in front by their number format: the number counts (sheets.md, trap 7)."""
-    if column_map.entity_id is None:
-        return
-    padded = [
-        cell for cell in cells_of(frame, column_map.entity_id.column.index) if isinstance(cell, DisguisedNumber) and cell.padded
-    ]
-    if padded:
-        first = padded[0]
-        findings.notes.append(
-            f"{len(padded):,} ids are shown with zeros in front by their number format ({first.shown} for {first:d}); the number counts"
-        )
 
 
 # ------------------------------------------------------------------------------------------------------------ parameters
@@ -165,20 +143,29 @@ def _columns(
 ) -> dict[str, list[Json]]:
     """Return, for each parameter that a column feeds, the values of the template's rows: JSON, ``BLANK`` or ``CellError``."""
     definitions = {parameter.name: parameter for parameter in template.parameters or ()}
+    currencies = {one.name: name for one in definitions.values() if (name := currency_name(one)) and name not in definitions}
     read: dict[str, list[Json]] = {}
     for fed in column_map.parameters:
         if template.parameters is None and not fed.explicit:
             continue
         values = cells[fed.column.index]
         parameter = definitions.get(fed.name)
+        if parameter is None and fed.name in currencies.values():
+            continue  # read with its amount
         if parameter is None and template.parameters is not None:
             others = [one for one in column_map.parameters if one.column == fed.column and one.name in definitions]
             if fed.explicit and not others:
                 _note_strays(template, fed, values, positions, findings)
             continue
-        read[fed.name] = read_cells(values, partial(_json, parameter, formats))
+        codes = currencies.get(fed.name) and _codes(currencies[fed.name], column_map, cells, len(values))
+        read[fed.name] = (
+            read_cells(values, partial(_json, parameter, formats))
+            if parameter is None or not codes
+            else read_cells(zip(values, codes, strict=True), partial(_money, parameter, formats))
+        )
         findings.add_errors(read[fed.name], fed.column, positions)
         _show_date(fed, parameter, values, read[fed.name], positions, findings)
+        _show_broken(fed, read[fed.name], positions, findings)
         if parameter and _needed(parameter) and BLANK in read[fed.name]:
             for position, value in zip(positions, read[fed.name], strict=True):
                 if value is BLANK:
@@ -206,8 +193,34 @@ def _show_date(
             return
 
 
+def _show_broken(fed: Fed, read: Sequence[Json], positions: Sequence[int], findings: Findings) -> None:
+    """Note the texts of a column that were broken before they came, and what they may have been (sheets.md, trap 12)."""
+    guesses = read_cells(read, lambda value: broken(value) if isinstance(value, str) else None)
+    found = [(position, text, guess) for position, text, guess in zip(positions, read, guesses, strict=True) if guess is not None]
+    if found:
+        position, text, guess = found[0]
+        was = f"may have been {shown(guess)}" if guess else "has lost its letters"
+        findings.notes.append(
+            f"{listed([fed.column])}: {len(found):,} text{'s look' if len(found) > 1 else ' looks'} broken, as by a wrong encoding, first in row {findings.label(position)}:"
+            f" {shown(text)} {was}; nothing is repaired here: export the sheet again, or mend them"
+        )
+
+
 def _json(parameter: Parameter | None, formats: Formats, value: object) -> Json:
     return serialise(parameter, value, formats)
+
+
+def _money(parameter: Parameter, formats: Formats, cells: tuple[object, object]) -> Json:
+    return with_currency(parameter, *cells, formats)
+
+
+def _codes(name: str, column_map: ColumnMap, cells: Mapping[int, Sequence[object]], count: int) -> Sequence[object]:
+    """Return the currency of each amount, by column or ``--set``; nothing where neither says it."""
+    column = next((fed.column.index for fed in column_map.parameters if fed.name == name), None)
+    if column is not None:
+        return cells[column]
+    given = dict(column_map.constants).get(name)
+    return [] if given is None else [given] * count
 
 
 def _needed(parameter: Parameter) -> bool:
@@ -228,13 +241,18 @@ def _constants(template: Template, column_map: ColumnMap, formats: Formats, find
         if template.parameters is not None and name not in definitions:
             continue
         try:
-            value = serialise(definitions.get(name), given, formats)
+            value = _constant(definitions.get(name), given, column_map, formats)
         except CellError as error:
             findings.sheet.append(whole_sheet(error.code, f"--set {name}: {error.message}"))
             continue
         if value is not BLANK:
             constants[name] = value
     return constants
+
+
+def _constant(parameter: Parameter | None, given: object, column_map: ColumnMap, formats: Formats) -> Json:
+    currency = dict(column_map.constants).get(currency_name(parameter) or "") if parameter else None
+    return with_currency(parameter, given, currency, formats) if parameter and currency else serialise(parameter, given, formats)
 
 
 def _note_absent(template: Template, fed: set[str], positions: Sequence[int], findings: Findings) -> None:

@@ -112,7 +112,7 @@ def _check(arguments: argparse.Namespace) -> int:
         show_problems(arguments, problems)
     else:
         print(
-            f"{len(frame):,} rows, no problems"
+            f"{len(frame):,} row{'' if len(frame) == 1 else 's'}, no problems"
             + (f"; {finished.stop.code}: {plain(finished.stop.message)}" if finished and finished.stop else "")
         )
     return code

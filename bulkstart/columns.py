@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import TypeAlias
 
-from bulkstart.cells import clean, letters_and_digits
+from bulkstart.cells import letters_and_digits
 from bulkstart.errors import UsageError
 from bulkstart.headers import (
     ENTITY_ID,
@@ -32,12 +30,10 @@ from bulkstart.headers import (
     unmangled,
     whole_sheet,
 )
-from bulkstart.model import Column, Parameter, Problem
+from bulkstart.model import Column, Problem
+from bulkstart.parameter_names import Definitions, meant, parameter_name, resolved, shared_label, with_currencies
 
-__all__ = ["ColumnMap", "Definitions", "Fed", "Matched", "match", "read_mapping", "recognise"]
-
-Definitions: TypeAlias = Sequence[Sequence[Parameter] | None]
-"""The parameters of each template that the sheet uses; ``None``: the portal gives no definitions for that one."""
+__all__ = ["ColumnMap", "Fed", "Matched", "match", "read_mapping", "recognise"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +84,7 @@ def match(
     ``entity_types`` are those that the rows are known to have, empty where that is not known. Raises ``UsageError`` where
     ``values`` sets what a column feeds too. All other faults are ``problems``.
     """
+    definitions = with_currencies(definitions)
     mapping, problems = read_mapping(columns, mapped or {})
     found: dict[str, Matched] = {}
     unsettled: list[Doubt] = []
@@ -103,14 +100,17 @@ def match(
     results, doubts = result_columns(columns)
     problems += doubts
     taken = {matched.column.index for matched in found.values()} | {column.index for column in (results or {}).values()}
-    fed, doubts = _parameters([column for column in columns if column.index not in taken], columns, definitions, mapping)
+    free = [column for column in columns if column.index not in taken]
+    fed, doubts = _parameters(free, columns, definitions, mapping)
     problems += doubts
-    unsettled += _fed_twice(fed)
+    sharing = _sharing(free, columns, definitions, mapping)
+    unsettled += [*_fed_twice(fed), *sharing]
     constants, doubts = _constants(values or {}, fed, definitions)
     problems += doubts
     used = taken | {one.column.index for one in fed}
     ignored = tuple(column for column in columns if column.index not in used)
-    near = _nearly(ignored, {one.name for one in fed} | {name for name, _ in constants}, definitions)
+    others = [column for column in ignored if not any(column in doubt.columns for doubt in sharing)]
+    near = _nearly(others, {one.name for one in fed} | {name for name, _ in constants}, definitions)
     return ColumnMap(
         entity_id=found.get(ENTITY_ID),
         entity_type=found.get(ENTITY_TYPE),
@@ -138,7 +138,7 @@ def read_mapping(columns: Sequence[Column], mapped: Mapping[str, str]) -> tuple[
     problems: list[Problem] = []
     for given, wanted in mapped.items():
         exact = next((name for name in NAMES if letters_and_digits(given) == name.casefold()), None)
-        name = exact or _parameter_name(given) or given
+        name = exact or parameter_name(given) or given
         if name in mapping:
             raise UsageError(f"--map names {name} twice; leave one of them out.")
         meant = _columns_named(columns, str(wanted))
@@ -158,7 +158,10 @@ def _columns_named(columns: Sequence[Column], wanted: str) -> list[Column]:
     if exact:
         lettered = [column for column in columns if column.letter == wanted] if len(exact) > 1 else []
         return lettered if len(lettered) == 1 and lettered[0] in exact else exact
-    return [column for column in columns if column.letter == wanted.strip().upper() or folded(column.header) == folded(wanted)]
+    lettered = [column for column in columns if column.letter == wanted.strip()]
+    return lettered or [
+        column for column in columns if column.letter == wanted.strip().upper() or folded(column.header) == folded(wanted)
+    ]
 
 
 def _constants(
@@ -168,9 +171,9 @@ def _constants(
     problems: list[Problem] = []
     columns = {one.name: one.column for one in fed}
     for given, value in values.items():
-        if letters_and_digits(given) in [name.casefold() for name in NAMES] and not any(_meant(given, definitions)):
+        if letters_and_digits(given) in [name.casefold() for name in NAMES] and not any(meant(given, definitions)):
             raise UsageError(f"--set {given} sets no parameter; use --map, --template or --entity-type.")
-        names, doubts = _resolved(_parameter_name(given) or given, f"--set {given}", definitions)
+        names, doubts = resolved(parameter_name(given) or given, f"--set {given}", definitions)
         problems += doubts
         for name in sorted(names):
             if name in columns or name in constants:
@@ -190,7 +193,7 @@ def _parameters(
     problems: list[Problem] = []
     for given, column in mapping.items():
         if given not in NAMES:
-            names, doubts = _resolved(given, f"--map {given}", definitions)
+            names, doubts = resolved(given, f"--map {given}", definitions)
             fed += [Fed(name, column, "--map", explicit=True) for name in sorted(names)]
             problems += doubts
     settled = {one.name for one in fed}
@@ -198,9 +201,9 @@ def _parameters(
     for column in free:
         if column.index in elsewhere:
             continue
-        explicit = _parameter_name(column.header)
+        explicit = parameter_name(column.header)
         header = explicit or unmangled(column, columns)
-        names, doubts = _resolved(header, f"the header of {listed([column])}", definitions, doubt_unknown=bool(explicit))
+        names, doubts = resolved(header, f"the header of {listed([column])}", definitions, doubt_unknown=bool(explicit))
         problems += doubts
         reason = "header says param:" if explicit else "header is a parameter's name or label"
         fed += [Fed(name, column, reason, explicit=bool(explicit)) for name in sorted(names - settled)]
@@ -214,6 +217,16 @@ def _fed_twice(fed: Iterable[Fed]) -> list[Doubt]:
     for one in fed:
         feeding.setdefault(one.name, {})[one.column.index] = one.column
     return [Doubt(name, tuple(columns.values())) for name, columns in feeding.items() if len(columns) > 1]
+
+
+def _sharing(
+    free: Iterable[Column], columns: Sequence[Column], definitions: Definitions, mapping: Mapping[str, Column]
+) -> list[Doubt]:
+    """The columns whose header is the label of several parameters."""
+    elsewhere = {column.index for column in mapping.values()}
+    headers = ((column, parameter_name(column.header) or unmangled(column, columns)) for column in free)
+    found = [(column, shared_label(header, definitions)) for column, header in headers if column.index not in elsewhere]
+    return [Doubt("", (column,), names) for column, names in found if names]
 
 
 def _nearly(ignored: Iterable[Column], fed: Collection[str], definitions: Definitions) -> list[Doubt]:
@@ -231,49 +244,12 @@ def _nearly(ignored: Iterable[Column], fed: Collection[str], definitions: Defini
     return [doubt for doubt in near if doubt.columns]
 
 
-def _resolved(given: str, source: str, definitions: Definitions, *, doubt_unknown: bool = True) -> tuple[set[str], list[Problem]]:
-    """Return the parameters that a written name means, one for each template that has it, or the problem with it."""
-    meant = _meant(given, definitions)
-    if several := next((names for names in meant if len(names) > 1), None):
-        why = f"{source} may mean the parameters {', '.join(sorted(several))}; write param: and one of these names"
-        return set(), [whole_sheet("ambiguous-label", why)]
-    names = set().union(*meant)
-    if names or not doubt_unknown:
-        return names, []
-    if not definitions or any(parameters is None for parameters in definitions):
-        return {given}, []
-    known = sorted({parameter.name for parameters in definitions for parameter in parameters or ()})
-    near = get_close_matches(given, known, n=1)
-    advice = f"did you mean {near[0]}?" if near else f"the template has {', '.join(known) if known else 'no parameters'}"
-    return set(), [whole_sheet("unknown-parameter", f"{source} names a parameter that the template does not have; {advice}")]
-
-
-def _meant(given: str, definitions: Definitions) -> list[set[str]]:
-    """Return, for each template, the parameters that a text means: by exact name (a star may mark it), else by name or label in any case."""
-    meant: list[set[str]] = []
-    wanted = folded(given)
-    for parameters in definitions:
-        exact = {one.name for one in parameters or () if one.name == given} or {
-            one.name for one in parameters or () if one.name == given.rstrip(" *")
-        }
-        meant.append(
-            exact or {one.name for one in parameters or () if wanted and wanted in (folded(one.name), folded(one.label))}
-        )
-    return meant
-
-
-def _parameter_name(text: str) -> str | None:
-    """Return NAME of ``param:NAME``."""
-    prefix, colon, name = clean(text).partition(":")
-    return name.strip() or None if colon and prefix.strip().lower() == "param" else None
-
-
 def _also_parameter(
     matched: Matched, columns: Sequence[Column], definitions: Definitions, mapping: Mapping[str, Column]
 ) -> list[Problem]:
     """Return a problem where a header names a parameter as well, unless ``--map`` or its exact name settles it."""
     header = unmangled(matched.column, columns)
-    names = set().union(*_meant(header, definitions)) - set(mapping)
+    names = set().union(*meant(header, definitions)) - set(mapping)
     if not names or matched.reason == "--map" or letters_and_digits(header) in [name.casefold() for name in NAMES]:
         return []
     why = f"{listed([matched.column])} may be {recognise(header)} or the parameter {min(names)}; say which with --map NAME=COLUMN"

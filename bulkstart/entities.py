@@ -10,12 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bulkstart import cells
-from bulkstart.cells import CellError, clean, is_blank, link_host, shown
+from bulkstart.cells import CellError, is_blank, link_host, shown
 from bulkstart.columns import ColumnMap, read_mapping
 from bulkstart.errors import UsageError
 from bulkstart.findings import Findings, read_cells
 from bulkstart.gateways.documents import NAMES, named
-from bulkstart.headers import ENTITY_ID, ENTITY_TYPE, TEMPLATE_ID, folded, locate, recognise, whole_sheet
+from bulkstart.headers import ENTITY_TYPE, TEMPLATE_ID, locate, whole_sheet
 from bulkstart.model import ENTITY_TYPES, Column, Problem, Template
 from bulkstart.parameters import Formats
 from bulkstart.rows import cells_of
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from bulkstart.headers import Fits, Matched
 
 _LOOPBACK = ("127.", "localhost", "[::1]")
-_TOTALS = ("итог", "всего", "total", "grand total")
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,26 +280,3 @@ def _judge(cell: str | None, template_id: int, hint: str | None, said: Said, col
         why = f"Vibecode starts workflows on {', '.join(ENTITY_TYPES)} only, this row is a {kind}; use the native API for it"
         faults.append((said.type_column, "wrong-entity-type", why))
     return kind, faults
-
-
-# ------------------------------------------------------------------------------------------------------ rows that are none
-
-
-def explain_rows(frame: pd.DataFrame, column_map: ColumnMap, findings: Findings) -> None:
-    """Name the rows for what they are where the header stands again, or a sum is drawn: one problem, not one for each cell."""
-    if column_map.entity_id is None or not findings.positions:
-        return
-    column = column_map.entity_id.column
-    ids = cells_of(frame, column.index)
-    every: list[list[object]] = []
-    for position in list(findings.positions):
-        cell = ids[position]
-        if isinstance(cell, str) and (folded(cell) == folded(column.header) or recognise(cell) == ENTITY_ID):
-            findings.add_instead(position, column, "type-error", "the header stands here again; delete this row")
-            continue
-        every = every or [cells_of(frame, index) for index in range(frame.shape[1])]
-        words = next((values[position] for values in every if not is_blank(values[position])), None)
-        if (is_blank(cell) or words is cell) and isinstance(words, str) and clean(words).lower().startswith(_TOTALS):
-            findings.add_instead(
-                position, column, "missing-cell", f"{shown(words)}: this looks like a line of totals; delete this row"
-            )

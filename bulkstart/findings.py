@@ -57,18 +57,24 @@ class Findings:
 
 def read_cells(values: Iterable[object], read: Callable[[object], Any]) -> list[Any]:
     """Return what ``read`` makes of each cell, or the ``CellError`` that it raised; equal cells are read once."""
-    seen: dict[type, dict[object, Any]] = {kind: {} for kind in _CACHED}  # apart by type: 1 is not True
-    readings = []
-    for value in values:
-        known = seen.get(value.__class__)
-        if known is None:
-            readings.append(_attempt(read, value))
-            continue
-        reading = known.get(value, known)  # itself stands for "not yet"
-        if reading is known:
-            reading = known[value] = _attempt(read, value)
-        readings.append(reading)
-    return readings
+    cells = [*values]
+    known = {kind: _Known(read) for kind in set(map(type, cells)).intersection(_CACHED)}  # apart by type: 1 is not True
+    if len(known) == 1 and set(map(type, cells)) == known.keys():
+        (of_kind,) = known.values()
+        return [of_kind[value] for value in cells]
+    return [known[type(value)][value] if type(value) in known else _attempt(read, value) for value in cells]
+
+
+class _Known(dict[object, Any]):
+    """Cells of one type, and what was read of each."""
+
+    def __init__(self, read: Callable[[object], Any]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, value: object) -> Any:
+        reading = self[value] = _attempt(self._read, value)
+        return reading
 
 
 def _attempt(read: Callable[[object], Any], value: object) -> Any:

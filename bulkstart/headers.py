@@ -25,6 +25,7 @@ _ALIKE, _LONG, _FEW = (
     5,
     2,
 )  # how alike words are but for a typing error, which adds or drops few letters; short ones are other words
+_LOOK_ALIKES: Final = str.maketrans("авекмнорстухіѕј", "abekmhopctyxisj")
 _ID_WORDS = ("id", "ид", "идентификатор", "identifier")
 _NOUNS = {
     "deal": ("deal", "crmdeal", "сделка", "сделки"),
@@ -101,10 +102,14 @@ def known_word(header: str) -> _Known | None:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A name that several columns could feed, or that one nearly names: only a person can tell."""
+    """A name that several columns could feed, or that one nearly names: only a person can tell.
+
+    ``names``: the parameters that the header of the one column could mean, which share a label; ``name`` is then blank.
+    """
 
     name: str
     columns: tuple[Column, ...]
+    names: tuple[str, ...] = ()
 
 
 def doubts_about(
@@ -128,11 +133,26 @@ def nearly_ids(columns: Sequence[Column]) -> tuple[Column, ...]:
     return tuple(
         column
         for column in columns
-        if known_word(column.header) is None and _near(letters_and_digits(column.header), ENTITY_ID.casefold())
+        if known_word(column.header) is None
+        and (
+            _near(letters_and_digits(column.header), ENTITY_ID.casefold())
+            or _as_seen(letters_and_digits(column.header)) in _ID_SEEN
+        )
     )
 
 
+def _as_seen(word: str) -> str:
+    """Return a word as it looks: Cyrillic letters that look like Latin ones, large or small, as those (sheets trap 22)."""
+    return word.casefold().translate(_LOOK_ALIKES)
+
+
+_ID_SEEN: Final = frozenset(_as_seen(word) for word, known in VOCABULARY.items() if known.name == ENTITY_ID)
+
+
 def _near(word: str, wanted: str) -> bool:
+    word, wanted = _as_seen(word), _as_seen(wanted)
+    if word == wanted:
+        return bool(word)
     if len(word) < _LONG or abs(len(word) - len(wanted)) > _FEW:
         return False
     pair = SequenceMatcher(None, word, wanted, autojunk=False)
@@ -185,7 +205,7 @@ def _id_column(
         pool = bare
     if not pool:
         near = nearly_ids(columns)
-        hint = f" Did you mean {listed(near)}?" if near else ""
+        hint = f" Did you mean {listed(near)}?" if near else _one_column(columns)
         why = f"no column holds the entity ids; name it with --map entityId=COLUMN.{hint} The sheet has {listed(columns)}"
         return None, [whole_sheet("missing-label", why)]
     if len(pool) > 1:
@@ -195,6 +215,17 @@ def _id_column(
         why = f"{listed([column])} names ids of type {known.hint}, but the rows are of type {', '.join(sorted(entity_types))}"
         return None, [whole_sheet("missing-label", f"{why}; name the column of their ids with --map entityId=COLUMN")]
     return Matched(column, "header known", known.hint), []
+
+
+def _one_column(columns: Sequence[Column]) -> str:
+    """Return a hint where a whole line stands in one cell: each was quoted as a whole, or the delimiter is another one."""
+    mark = next((mark for mark in ";\t|," if len(columns) == 1 and mark in columns[0].header), None)
+    name = "tab" if mark == "\t" else mark
+    return (
+        f" Whole lines stand in one cell: say --delimiter {name!r}, or export the sheet without quotes around its lines."
+        if mark
+        else ""
+    )
 
 
 def unmangled(column: Column, columns: Sequence[Column]) -> str:

@@ -60,16 +60,18 @@ class Job(Work):
     """One sheet on one portal. An interrupt drains: no more rows are taken, those on the wire finish; a second one abandons them.
 
     ``resumed``: a past run that goes on under its own id; ``reader``: how its rows are read where the sheet is gone.
-    ``whole_file``: the frame is its file, row for row, so that the file can be read again in its place.
+    ``whole_file``: the frame is its file, row for row, so that the file can be read again in its place. ``checking``: nobody wants
+    to see the requests of a dry run, only the problems.
     ``run_id``: its id where somebody knows it before it begins (``detached``): wishes for it are heard from the first moment on.
     """
 
     def __init__(
         self, frame: pd.DataFrame, portal: Portal, options: Options, front: Front | None = None, *,
-        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False, run_id: str | None = None,
+        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False, checking: bool = False,
+        run_id: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
-        self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
+        self._frame, self._resumed, self._whole_file, self._checking = frame, resumed, whole_file, checking
         self._reader = reader or partial(check_sheet, frame, options, dialect=portal.dialect, loopback=portal.loopback)
         self._batching = options.batching(portal.gateway.max_batch)
         self._heard = front is not None
@@ -232,5 +234,5 @@ class Job(Work):
         run_id = self._resumed.past.run_id if self._resumed else None
         return finished(
             self._frame, begun, self._options, stop, outcomes, code, sandbox=self._portal.is_sandbox, gateway=self._portal.gateway,
-            run_id=run_id,
+            run_id=run_id, shown=not self._checking,
         )  # fmt: skip

@@ -18,6 +18,7 @@ from bulkstart.journal import Journal
 from bulkstart.model import Column
 from bulkstart.options import Options
 from bulkstart.origin import Origin
+from bulkstart.parameter_names import with_currencies
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
 from bulkstart.result_columns import RESULT_COLUMNS
@@ -94,7 +95,13 @@ def remember(frame: pd.DataFrame, options: Options, portal: str | None, journal:
 def _usable(remembered: Mapping[str, str], options: Options, met: Met, template: int | None) -> dict[str, str]:
     """What is remembered, without what is said now, and without parameters that the template has no more."""
     used = [one for one in met.templates or () if template in (None, one.id)]
-    names = {_bare(text): one.name for known in used for one in known.parameters or () for text in (one.label, one.name) if text}
+    names = {
+        _bare(text): one.name
+        for known in with_currencies([one.parameters for one in used])
+        for one in known or ()
+        for text in (one.label, one.name)
+        if text
+    }
     names |= {_bare(name): name for name in NAMES}
     told = bool(used) and all(known.parameters is not None for known in used)
 
@@ -113,6 +120,13 @@ def _chosen(doubts: Sequence[Doubt], columns: Sequence[Column], person: Person) 
     """What a person makes of each doubt; nothing where nobody is there, or where the person does not know either."""
     chosen: dict[str, str] = {}
     for doubt in doubts:
+        if doubt.names:
+            place = person.choose(
+                f"Which parameter does {listed(doubt.columns)} feed?", [f"parameter {name}" for name in doubt.names]
+            )
+            if place is not None and (column := _name_of(doubt.columns[0], columns)):
+                chosen[doubt.names[place]] = column
+            continue
         question = (
             f"Which column holds {doubt.name}?" if doubt.name in NAMES else f"Which column feeds the parameter {doubt.name}?"
         )

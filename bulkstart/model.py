@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Self, TypeAlias, cast
 
 from bulkstart.result_columns import Previous, Status
@@ -112,14 +113,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the sheet as the columns were matched: raw cell values, nothing checked yet."""
+    """One row of the sheet as the columns were matched: raw cell values, nothing checked yet. Its parameters are read by column."""
 
     position: int
     label: object
     entity_id: object
     entity_type: object
     template_id: object
-    parameters: tuple[object, ...]
     previous: Previous | None = None
 
 
@@ -193,15 +193,30 @@ def _joined(texts: Iterable[str]) -> str:
     return "".join([f"{len(text)}:{text}" for text in texts])
 
 
+@lru_cache(1024)
+def _framed(*texts: str) -> str:
+    """``_joined`` of texts that all rows of a sheet share."""
+    return _joined(texts)
+
+
+@lru_cache(1024)
+def _framed_names(*names: str) -> tuple[tuple[str, str], ...]:
+    """Names in order, each with its ``_joined`` self."""
+    return tuple((name, _joined((name,))) for name in sorted(names))
+
+
 def row_key(portal: str, request: StartRequest, campaign: str = "") -> str:
     """The key of a row: equal exactly when the same workflow is meant to start on the same entity with the same values.
 
     SHA-256 in hex over portal identity, template, entity type, entity id, parameters and campaign label.
     """
-    texts = [portal, str(request.template_id), request.entity_type, str(request.entity_id), campaign]
-    for name in sorted(request.parameters):
-        texts += (name, _same(request.parameters[name]))
-    return hashlib.sha256(_joined(texts).encode("utf-8", "surrogatepass")).hexdigest()
+    number, parameters = str(request.entity_id), request.parameters
+    pieces = [_framed(portal, str(request.template_id), request.entity_type), f"{len(number)}:{number}", _framed(campaign)]
+    for name, framed in _framed_names(*parameters):
+        value = parameters[name]
+        text = value if type(value) is str else _same(value)
+        pieces += (framed, f"{len(text)}:{text}")
+    return hashlib.sha256("".join(pieces).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 # ----------------------------------------------------------------------------------------------------- the wire

@@ -20,6 +20,7 @@ from bulkstart.model import Json, Parameter
 from bulkstart.values import boolean, date_pattern, integer, moment, number, text
 
 _UNSAFE: Final = re.compile(r"\{\s*=|\$result\[", re.IGNORECASE)
+_CURRENCY: Final = re.compile("[A-Z]{3}")
 _OFFSET: Final = re.compile(r"([+-])(0[0-9]|1[0-4]):([0-5][0-9])")
 _BINDINGS: Final = {"lead": "L", "deal": "D", "contact": "C", "company": "CO", "quote": "Q", "smart_invoice": "SI"}
 _FEW_OPTIONS: Final = 8  # as many are listed in a message
@@ -85,6 +86,28 @@ def serialise(parameter: Parameter | None, value: object, formats: Formats) -> J
     if parameter.multiple:
         return [write(parameter, item, formats) for item in _items(value, formats.separator)] or BLANK
     return BLANK if is_blank(value) else write(parameter, value, formats)
+
+
+def with_currency(parameter: Parameter, amount: object, currency: object, formats: Formats) -> Json | Blank:
+    """Return the JSON value of a money parameter whose currency stands in a cell of its own; a currency alone is no value.
+
+    Raises ``CellError`` as ``serialise`` does, and ``conflicting-value`` where the amount names another currency itself.
+    """
+    if is_blank(amount) or is_blank(currency):
+        return serialise(parameter, amount, formats)
+    code = clean(text(currency)).upper()
+    if not _CURRENCY.fullmatch(code):
+        raise misfit(currency, "is not a currency; write its three letters, for example RUB")
+    items = _items(amount, formats.separator) if parameter.multiple else [amount]
+    whole = []
+    for item in items:
+        number_, _, own = clean(text(item)).partition("|")
+        if own.strip() and own.strip() != code:
+            raise misfit(
+                item, f"names another currency than its currency column, {code}; correct one of them", "conflicting-value"
+            )
+        whole.append(f"{number_}|{code}")
+    return serialise(parameter, whole if parameter.multiple else whole[0], formats)
 
 
 def _items(value: object, separator: str) -> list[object]:
@@ -193,6 +216,11 @@ def _user(_: Parameter, value: object, __: Formats) -> Json:
     words = clean(value).casefold() if isinstance(value, str) else ""
     if re.fullmatch(r"group_[a-z0-9_]+", words):
         return words
+    if "@" in words:
+        raise misfit(
+            value,
+            "is an e-mail address, and a start takes the user's id; write it, as 14 or user_14: the address of the user's page on the portal ends in it",
+        )
     try:
         return f"user_{positive(words.removeprefix('user_') or value, 'a user')}"
     except CellError as error:
@@ -206,8 +234,11 @@ def _file(_: Parameter, value: object, __: Formats) -> Json:
 def _money(__: Parameter, value: object, formats: Formats) -> Json:
     words = clean(text(value))
     amount, _, currency = (part.strip() for part in words.partition("|"))
-    if not amount or not re.fullmatch(r"[A-Z]{3}", currency):
-        raise misfit(value, "is not an amount with its currency; write for example 300|RUB")
+    if not amount or not _CURRENCY.fullmatch(currency):
+        raise misfit(
+            value,
+            "is not an amount with its currency; write for example 300|RUB, or name a column of currencies with --map NAME.currency=COLUMN",
+        )
     exact = re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", amount)
     return f"{amount if exact else number(amount, formats.decimal)}|{currency}"
 

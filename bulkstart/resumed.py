@@ -177,7 +177,7 @@ def _weight(outcome: Outcome) -> tuple[bool, bool, bool, int]:
 
 def sheet_of(past: PastRun) -> Sheet:
     """The run's rows as the journal has them, for a sheet that is gone: nothing is read and nothing is checked again."""
-    rows = [Row(n, row.label, row.request and row.request.entity_id, None, None, ()) for n, row in enumerate(past.rows)]
+    rows = [Row(n, row.label, row.request and row.request.entity_id, None, None) for n, row in enumerate(past.rows)]
     duplicate = {row.outcome.position for row in past.rows if row.outcome.status in _NEVER_LEADS}
     keep = [row.request is not None and row.outcome.position not in duplicate for row in past.rows]
     requests = [row.request if kept else None for row, kept in zip(past.rows, keep, strict=True)]

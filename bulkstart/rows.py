@@ -78,21 +78,19 @@ def cells_of(frame: pd.DataFrame, index: int) -> list[object]:
 
 
 def read_rows(frame: pd.DataFrame, column_map: ColumnMap) -> list[Row]:
-    """Return one row for each row of the frame, in order; ``parameters`` stand in the order of ``column_map.parameters``."""
+    """Return one row for each row of the frame, in order."""
     count = len(frame)
 
     def cells(column: Column | None) -> Iterable[object]:
         return repeat(None, count) if column is None else cells_of(frame, column.index)
 
     named = (column_map.entity_id, column_map.entity_type, column_map.template_id)
-    parameters = [cells_of(frame, fed.column.index) for fed in column_map.parameters]
     return list(
         map(
             Row,
             range(count),
             frame.index.tolist(),
             *(cells(matched.column if matched else None) for matched in named),
-            zip(*parameters, strict=True) if parameters else repeat((), count),
             _previous(frame, column_map.results) if column_map.results else repeat(None, count),
         )
     )

@@ -5,7 +5,7 @@
     sheet_open    workbooks: sheet_xlsx, sheet_xlsb, sheet_ods, sheet_xls, sheet_html; their tabs: sheet_tabs
     sheet_cell    what a cell holds: numbers, dates, errors; sheet_format: numbers that are shown as others
     sheet_grid    rows of cells, and the header among them
-    sheet_read    files → frames                        sheet_layout            what of the source a results file keeps
+    sheet_read    files → frames, made by sheet_frame   sheet_layout            what of the source a results file keeps
     sheet_results what of a file holds results
     sheet_new     a blank workbook for a template         sheet_origin  where such a sheet belongs
     sheet_write   frames → files, atomically            sheet_write_csv, sheet_write_xlsx, sheet_text

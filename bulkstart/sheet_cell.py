@@ -57,7 +57,9 @@ def cell_reader(
             return number if style is None or isinstance(number, str) else styled(number, style, shift)
         if kind == "b":
             return text in ("1", "true")
-        return ErrorCell(text) if kind == "e" else iso_date(text) if kind == "d" else unescape(text)
+        if kind == "e":
+            return ErrorCell(text)
+        return iso_date(text) if kind == "d" else unescape(text) if "_x" in text else text
 
     return read
 

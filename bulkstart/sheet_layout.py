@@ -67,7 +67,8 @@ def table_of(results: pd.DataFrame) -> Table:
     starts = (place for place in range(len(headers) - six, -1, -1) if headers[place : place + six] == RESULT_COLUMNS)
     own = next(starts, len(headers))
     columns = tuple(results.iloc[:, place].astype(object).tolist() for place in range(len(headers)))
-    uncalculated = sum(isinstance(cell, UncalculatedCell) for column in columns for cell in column)
+    formulas = [column for column in columns if UncalculatedCell in set(map(type, column))]
+    uncalculated = sum(isinstance(cell, UncalculatedCell) for column in formulas for cell in column)
     if uncalculated:
         columns = tuple(
             [ErrorCell("#N/A") if isinstance(cell, UncalculatedCell) else cell for cell in column] for column in columns

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
+from bulkstart.collector import resting
 from bulkstart.errors import SheetError
 from bulkstart.origin import FIRST_TAB, LEGEND_TAB, TAB, Origin, read_origin
 from bulkstart.sheet_read import read_sheet as read_plain
@@ -26,6 +27,7 @@ def _placed(read: Callable[P, pd.DataFrame]) -> Callable[P, pd.DataFrame]:
     """A reader whose frames also tell in ``attrs["origin"]`` where their sheet belongs; its options stay what they are."""
 
     @functools.wraps(read)
+    @resting()
     def placed(*words: P.args, **how: P.kwargs) -> pd.DataFrame:
         path = Path(str(words[0] if words else how["path"]))
         origin = origin_in(path)

@@ -202,6 +202,7 @@ def _places(table: Table, sheet: SheetSource, survey: _Survey, numbers: Sequence
         at_end=min(wanted) > max(survey.occupied) and not earlier,
         own_right=own_right,
         regular=survey.regular,
+        behind=min(wanted) > max(survey.occupied - {*earlier.values(), *wanted}, default=-1),
     )
 
 

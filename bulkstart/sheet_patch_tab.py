@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import IO, Final
 
 from bulkstart.sheet_cell_xml import CellWriter
@@ -19,17 +18,19 @@ from bulkstart.sheet_text import as_text
 
 _STYLE: Final = re.compile(rb"""\ss\s*=\s*["'](\d+)["']""")
 _TYPE: Final = re.compile(rb"""\st\s*=\s*["'](\w+)["']""")
-_EXTRAS: Final = re.compile(rb"\s(?:cm|vm|ph)=|extLst")
-"""What refers to other parts, or belongs to the cell's own place."""
+_EXTRAS: Final = (b"cm=", b"vm=", b"ph=", b"extLst")
+"""What refers to other parts, or belongs to the cell's own place; in a text it means nothing."""
 _BATCH: Final = 500
+_MANY: Final = 1000  # texts that are kept, and bytes of each: statuses and codes, not ids and moments
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
     """Where things stand: the header's row, the position in the table of each row by number, the columns of the results.
 
-    ``regular``: all cells of the tab say where they stand. ``columns``: one for each result column of the table; ``gone``: columns whose cells give way; ``kept``: those of ``columns`` whose
-    header stands there already; ``at_end``: no cell of the tab stands in or right of the columns; ``own_right``: the last own column that has a name.
+    ``columns``: one for each result column of the table; ``gone``: columns whose cells give way; ``kept``: those of ``columns`` whose
+    header stands there already; ``at_end``: no cell of the tab stands in or right of the columns; ``behind``: none that stays does;
+    ``own_right``: the last own column that has a name; ``regular``: all cells of the tab say where they stand.
     """
 
     header_row: int
@@ -40,12 +41,32 @@ class Places:
     at_end: bool
     own_right: int
     regular: bool = False
+    behind: bool = False
 
-    def split(self, block: bytes, row: Row, tags: Tags) -> int:
-        """Return where the cells of a row begin that may have to give way; those before it stay."""
+    def split(self, block: bytes, row: Row, tags: Tags) -> int | None:
+        """Return where the cells of a row end that stay as they are, where nothing that is worth a look follows; else ``None``."""
         if self.at_end:
             return row.closing
-        return split(block, row, tags, _letters(self.gone)) if self.regular else row.opened
+        return split(block, row, tags, self.gone) if self.regular and self.behind else None
+
+
+class _Column:
+    """The cells of one result column as XML, each text ``made`` once while there are few; ``opening`` and a row number stand before it."""
+
+    def __init__(self, column: int, cells: Sequence[object], prefix: str, writer: CellWriter) -> None:
+        self.column, self.letter = column, letter(column)
+        self.opening = f'<{prefix}c r="{self.letter}'.encode()
+        self.cells = [cell if type(cell) is str or type(cell) is int else str(as_text(cell)) for cell in cells]
+        self._prefix, self._writer = prefix, writer
+        self.made: dict[str | int, bytes] = {}
+
+    def behind(self, value: str | int) -> bytes:
+        """Return what stands behind the row number in the cell of a value: a quote, the type, the value."""
+        text = self._writer.cell("", value).removeprefix('<c r="')
+        behind = (re.sub("<(/?)", rf"<\1{self._prefix}", text) if self._prefix else text).encode()
+        if len(self.made) < _MANY and len(behind) < _MANY:
+            self.made[value] = behind
+        return behind
 
 
 class ResultCells:
@@ -53,43 +74,38 @@ class ResultCells:
 
     def __init__(self, table: Table, places: Places, prefix: str, writer: CellWriter) -> None:
         order = sorted(range(len(places.columns)), key=lambda place: places.columns[place])
-        self._columns = [
-            (places.columns[place], letter(places.columns[place]), _shown(table.columns[table.own + place])) for place in order
-        ]
-        self._headers = [(places.columns[place], letter(places.columns[place]), table.results[place]) for place in order]
-        self._writer, self._prefix = writer, prefix
+        self._columns = [_Column(places.columns[place], table.columns[table.own + place], prefix, writer) for place in order]
+        self._quick = [(one.cells, one.opening, one.made, one.behind) for one in self._columns]
+        self._headers = [_Column(places.columns[place], [table.results[place]], prefix, writer) for place in order]
 
     def joined(self, position: int, number: int) -> bytes:
         """Return all result cells of a row, one behind the other."""
-        cell = self._writer.cell
-        pieces = [cell(f"{name}{number}", value) for _, name, cells in self._columns if (value := cells[position]) != ""]
-        return self._bytes("".join(pieces))
+        digits = b"%d" % number
+        pieces: list[bytes] = []
+        for cells, opening, made, behind in self._quick:
+            value = cells[position]
+            if value != "":
+                pieces += (opening, digits, made.get(value) or behind(value))
+        return b"".join(pieces)
 
     def row(self, position: int, number: int, styles: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
         """Return the result cells of a row by column; ``styles``: what stood there before them looked like so."""
-        found = ((column, name, cells[position]) for column, name, cells in self._columns)
-        return self._cells(found, number, styles)
+        return self._cells(self._columns, position, number, styles)
 
     def header(self, number: int, styles: Mapping[int, bytes], without: frozenset[int] = frozenset()) -> list[tuple[int, bytes]]:
         """Return the header's cells by column."""
-        return self._cells((one for one in self._headers if one[0] not in without), number, styles)
+        return self._cells([one for one in self._headers if one.column not in without], 0, number, styles)
 
-    def _cells(
-        self, found: Iterator[tuple[int, str, object]], number: int, styles: Mapping[int, bytes]
-    ) -> list[tuple[int, bytes]]:
+    @staticmethod
+    def _cells(columns: Sequence[_Column], position: int, number: int, styles: Mapping[int, bytes]) -> list[tuple[int, bytes]]:
         made = []
-        for column, name, value in found:
-            reference = f'r="{name}{number}"'
-            text = self._writer.cell(f"{name}{number}", value) if value != "" else ""
-            if column in styles:
-                style = f'{reference} s="{styles[column].decode()}"'
-                text = text.replace(reference, style, 1) if text else f"<c {style}/>"
-            if text:
-                made.append((column, self._bytes(text)))
+        for one in columns:
+            value = one.cells[position]
+            style = b'" s="' + styles[one.column] if one.column in styles else b""
+            if value != "" or style:
+                behind = one.behind(value) if value != "" else b'"/>'
+                made.append((one.column, b"%b%d%b%b" % (one.opening, number, style, behind)))
         return made
-
-    def _bytes(self, text: str) -> bytes:
-        return (re.sub("<(/?)", rf"<\1{self._prefix}", text) if self._prefix else text).encode()
 
 
 class PatchedTab:
@@ -131,18 +147,19 @@ class PatchedTab:
         """Return the cells of a row with the results, ``None`` for a row that stays as it is."""
         places = self._places
         position = places.positions.get(row.number)
-        if position is not None and places.at_end:
-            return block[row.opened : row.closing] + self._cells.joined(position, row.number)
-        if position is None and row.number != places.header_row:
-            return None
-        if position is None:
+        if position is not None:
+            start = places.split(block, row, tags)
+            if start is not None:
+                return block[row.opened : start] + self._cells.joined(position, row.number)
             cells = cells_of(block, row, tags)
-            new = self._cells.header(row.number, _header_styles(cells, places), places.kept)
-            return with_cells(block, row, cells, new, places.gone - places.kept, tags)
-        start = places.split(block, row, tags)
-        cells = cells_of(block, row, tags, start)
-        new = self._cells.row(position, row.number, _styles(cells, places.gone))
-        return block[row.opened : start] + with_cells(block, row, cells, new, places.gone, tags)
+            return with_cells(
+                block, row, cells, self._cells.row(position, row.number, _styles(cells, places.gone)), places.gone, tags
+            )
+        if row.number != places.header_row:
+            return None
+        cells = cells_of(block, row, tags)
+        new = self._cells.header(row.number, _header_styles(cells, places), places.kept)
+        return with_cells(block, row, cells, new, places.gone - places.kept, tags)
 
 
 class FailedTab:
@@ -175,12 +192,13 @@ class FailedTab:
             for block in found.blocks():
                 if before >= last:
                     break
+                plain = not any(sign in block for sign in (found.tags.formula_start, *_EXTRAS))
                 rows: list[bytes] = []
                 for row in rows_of(block, found.tags, before):
                     before = row.number
                     if before == self._places.header_row or before in self._failed:
                         number += 1
-                        rows.append(self._row(block, row, found.tags, number))
+                        rows.append(self._row(block, row, found.tags, number, plain=plain))
                         if len(rows) == _BATCH:
                             yield b"".join(rows)
                             rows.clear()
@@ -204,22 +222,30 @@ class FailedTab:
             coloured = rules(f"{name}2:{name}{last}", first_format=self._first_format)
         return re.sub("<(/?)", rf"<\1{prefix}", f"</sheetData>{coloured}</worksheet>").encode()
 
-    def _row(self, block: bytes, row: Row, tags: Tags, number: int) -> bytes:
-        places = self._places
-        start = places.split(block, row, tags) if places.regular and row.number != places.header_row else row.opened
-        whole = block[row.opened : start]
-        if tags.formula.search(whole) or _EXTRAS.search(whole):
-            start, whole = row.opened, b""
-        there = cells_of(block, row, tags, start)
-        own = [cell for cell in there if cell.column not in places.gone]
-        copies = [(cell.column, self._copy(cell, tags, number)) for cell in own if cell.inner.strip()]
-        if row.number == places.header_row:
-            styles = {cell.column: found[1] for cell in there if (found := _STYLE.search(cell.attributes))}
-            new = self._cells.header(number, _header_styles(there, places) | {c: styles[c] for c in places.kept if c in styles})
+    def _row(self, block: bytes, row: Row, tags: Tags, number: int, *, plain: bool) -> bytes:
+        """Return a row under a new number; ``plain``: no formula stands in the block, and nothing that refers to other parts."""
+        places, is_header = self._places, row.number == self._places.header_row
+        start = places.split(block, row, tags) if plain and places.regular and not is_header else None
+        if start is None:
+            cells = self._header(block, row, tags, number) if is_header else self._looked_at(block, row, tags, number)
         else:
-            new = self._cells.row(places.positions[row.number], number, _styles(there, places.gone))
-        cells = renumbered(whole, tags, number) + b"".join(text for _, text in sorted([*copies, *new]))
-        return f'<{tags.prefix.decode()}row r="{number}">'.encode() + cells + tags.row_end
+            cells = renumbered(block[row.opened : start], tags, number) + self._cells.joined(places.positions[row.number], number)
+        return b'<%brow r="%d">%b%b' % (tags.prefix, number, cells, tags.row_end)
+
+    def _header(self, block: bytes, row: Row, tags: Tags, number: int) -> bytes:
+        there, places = cells_of(block, row, tags), self._places
+        styles = _header_styles(there, places) | _styles(there, places.kept)
+        return self._merged(there, self._cells.header(number, styles), tags, number)
+
+    def _looked_at(self, block: bytes, row: Row, tags: Tags, number: int) -> bytes:
+        there, places = cells_of(block, row, tags), self._places
+        new = self._cells.row(places.positions[row.number], number, _styles(there, places.gone))
+        return self._merged(there, new, tags, number)
+
+    def _merged(self, there: Sequence[Cell], new: Sequence[tuple[int, bytes]], tags: Tags, number: int) -> bytes:
+        own = (cell for cell in there if cell.column not in self._places.gone and cell.inner.strip())
+        copies = [(cell.column, self._copy(cell, tags, number)) for cell in own]
+        return b"".join(text for _, text in sorted([*copies, *new]))
 
     def _copy(self, cell: Cell, tags: Tags, number: int) -> bytes:
         """Return a cell for another row: a formula's result instead of the formula, which would mean other cells there."""
@@ -233,16 +259,6 @@ class FailedTab:
         attributes += b' s="' + style[1] + b'"' if style else b""
         attributes += b' t="' + of_type + b'"' if of_type else b""
         return b"<" + tags.prefix + b"c" + attributes + b">" + text + b"</" + tags.prefix + b"c>"
-
-
-@lru_cache(8)
-def _letters(columns: frozenset[int]) -> tuple[bytes, ...]:
-    return tuple(letter(column).encode() for column in sorted(columns))
-
-
-def _shown(cells: Sequence[object]) -> list[str | int]:
-    """Return result cells as texts and whole numbers, whatever the frame has."""
-    return [cell if type(cell) is str or type(cell) is int else as_text(cell) for cell in cells]
 
 
 def _styles(cells: Sequence[Cell], columns: frozenset[int]) -> dict[int, bytes]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 from typing import IO, Final, NamedTuple
 
-from bulkstart.sheet_grid import column_index
+from bulkstart.sheet_grid import column_index, letter
 from bulkstart.sheet_spans import CannotPatchError
 
 _CHUNK: Final = 1 << 20
@@ -57,15 +58,17 @@ class Tags:
         self.prefix = prefix
         self.columns = _Columns()
         self.row = re.compile(rb"\s*(<" + quoted + rb"row" + _ATTRIBUTES + rb"(/?)>)")
+        self.usual_row = re.compile(rb"<" + quoted + rb'row r="([0-9]+)"(?: [\w:.-]+="[^"<>]*")*(/?)>')
         self.row_start, self.row_end = b"<" + prefix + b"row", b"</" + prefix + b"row>"
         end = rb"(?:/>|>(.*?)</" + quoted + rb"c\s*>)"
         self.cell = re.compile(rb"<" + quoted + rb'c(?=[\s/>])(?: r="([A-Z]{1,3})\d+")?' + _ATTRIBUTES + end, re.DOTALL)
-        self.reference = re.compile(rb"(<" + quoted + rb'c r="[A-Z]{1,3})\d+"')
+        self.reference = re.compile(rb"(<" + quoted + rb'c r="[A-Z]{1,3})[0-9]+')
         self.quick = re.compile(rb"<" + quoted + rb'c r="([A-Z]{1,3})[0-9]')
-        self.cells = tuple(b"<" + prefix + b"c" + end for end in (b" ", b">", b"/", b"\n", b"\r", b"\t"))
+        self.cell_start = b"<" + prefix + b"c"
         self.data_end = b"</" + prefix + b"sheetData"
         self.value = re.compile(rb"<" + quoted + rb"v(?:\s[^<>]*)?>[^<]*</" + quoted + rb"v\s*>")
         self.inline = re.compile(rb"<" + quoted + rb"is(?:\s[^<>]*)?>.*?</" + quoted + rb"is\s*>", re.DOTALL)
+        self.formula_start = b"<" + prefix + b"f"
         self.formula = re.compile(rb"<" + quoted + rb"f[\s/>]")
 
 
@@ -108,27 +111,30 @@ class RowStream:
 
     @staticmethod
     def _checked(block: bytes) -> bytes:
-        if b"<!" in block or b"<?" in block:
+        if (b"!" in block and b"<!" in block) or (b"?" in block and b"<?" in block):  # one byte is found much sooner than two
             raise CannotPatchError("comments stand between its cells")
         return block
 
 
 def rows_of(block: bytes, tags: Tags, before: int) -> Iterator[Row]:
     """Yield the rows of a block; ``before`` is the number of the last row before it. A row without a number follows the last one."""
-    at, number, match, find = 0, before, tags.row.match, block.find
+    at, number, usual, find = 0, before, tags.usual_row.match, block.find
     row_end, length = tags.row_end, len(tags.row_end)
-    while found := match(block, at):
-        named = _ROW.search(found[2])
-        number = int(named[1]) if named else number + 1
+    while found := usual(block, at) or tags.row.match(block, at):
+        if found.re is tags.usual_row:
+            number, start, empty = int(found[1]), found.start(), found[2]
+        else:
+            named = _ROW.search(found[2])
+            number, start, empty = int(named[1]) if named else number + 1, found.start(1), found[3]
         opened = found.end()
-        if found[3]:
+        if empty:
             closing = at = opened
         else:
             closing = find(row_end, opened)
             if closing < 0:
                 raise CannotPatchError(f"row {number} has no end in its XML")
             at = closing + length
-        yield Row(number, found.start(1), opened, closing, at)
+        yield Row(number, start, opened, closing, at)
     if block[at:].strip():
         raise CannotPatchError(f"something else than rows stands behind row {number}")
 
@@ -145,28 +151,40 @@ def cells_of(block: bytes, row: Row, tags: Tags, start: int | None = None) -> li
     return found
 
 
-def split(block: bytes, row: Row, tags: Tags, columns: Sequence[bytes]) -> int:
-    """Return where the cells of a regular row begin that stand in the first of some columns or right of it; else where all begin.
+@lru_cache(8)
+def _plain_cells(prefix: bytes, columns: frozenset[int]) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Return what begins a regular cell in one of some columns, and what nothing but such cells is, without looks and formulas."""
+    names = b"|".join(letter(column).encode() for column in sorted(columns))
+    tag = re.escape(prefix)
+    start = b"<" + tag + b'c r="(?:' + names + b")[0-9]"
+    value = rb"<%bv>[^<]*</%bv>|<%bis><%bt(?: [^<>]*)?>[^<]*</%bt></%bis>" % ((tag,) * 6)
+    whole = start + rb'*"(?: t="[A-Za-z]+")?>(?:' + value + b")</" + tag + b"c>"
+    return re.compile(start), re.compile(b"(?:" + whole + b")*")
 
-    ``columns`` are letters, ascending. What stands before the place that is returned is in none of them.
+
+def split(block: bytes, row: Row, tags: Tags, columns: frozenset[int]) -> int | None:
+    """Return where the cells of a regular row begin that stand in some columns, when nothing but such cells, and plain ones, follows.
+
+    ``None``: each cell must be looked at. What stands before the place that is returned is in none of the columns.
     """
-    first, *others = (b'<%bc r="%b%d"' % (tags.prefix, letters, row.number) for letters in columns)
-    at = block.find(first, row.opened, row.closing)
-    if at < 0 or any(block.find(other, row.opened, at) >= 0 for other in others):
-        return row.opened
-    return at
+    first, whole = _plain_cells(tags.prefix, columns)
+    found = first.search(block, row.opened, row.closing)
+    at = found.start() if found else row.closing
+    return at if whole.fullmatch(block, at, row.closing) else None
 
 
 def renumbered(cells: bytes, tags: Tags, number: int) -> bytes:
     """Return regular cells as they stand in another row."""
-    end = b'%d"' % number
-    return tags.reference.sub(lambda found: found[1] + end, cells)
+    pieces = tags.reference.split(cells)
+    whole = [b"%d" % number] * (len(pieces) + len(pieces) // 2)
+    whole[::3], whole[1::3] = pieces[::2], pieces[1::2]
+    return b"".join(whole)
 
 
 def columns_of(block: bytes, tags: Tags) -> tuple[set[int], bool]:
     """Return all columns that a block has cells in, blank ones too, and whether it is regular: each cell says where it stands first."""
     letters = tags.quick.findall(block)
-    if len(letters) == sum(map(block.count, tags.cells)):
+    if len(letters) == block.count(tags.cell_start):  # whatever else begins so is not regular
         return {tags.columns[name] for name in set(letters)}, True
     return {cell.column for row in rows_of(block, tags, 0) for cell in cells_of(block, row, tags)}, False
 
@@ -178,7 +196,9 @@ def filled_columns_of(block: bytes, tags: Tags) -> set[int]:
 
 def start_tag(block: bytes, row: Row) -> bytes:
     """Return a row's start tag for more cells: without its spans, and open."""
-    tag = _SPANS.sub(b"", block[row.start : row.opened])
+    tag = block[row.start : row.opened]
+    if b"spans" in tag:
+        tag = _SPANS.sub(b"", tag)
     return tag[:-2].rstrip() + b">" if tag.endswith(b"/>") else tag
 
 

@@ -180,7 +180,7 @@ class Worksheet:
         def end(name: str) -> None:
             nonlocal value, formula, phonetic, at
             if name == "v":
-                value = "".join(parts)
+                value = parts[0] if len(parts) == 1 else "".join(parts)
             elif name == "c":
                 reference = cell.get("r")
                 at = at + 1 if reference is None else columns[reference[:-digits]]
@@ -188,7 +188,8 @@ class Worksheet:
                     self._place(row, at, read(cell, value, formula)) if at != len(row) else row.append(read(cell, value, formula))
                     value = formula = None
             elif name == "t":
-                value = value if phonetic else (value or "") + "".join(parts)
+                if not phonetic:
+                    value = parts[0] if value is None and len(parts) == 1 else (value or "") + "".join(parts)
             elif name == "f":
                 formula = "".join(parts)
             elif name == "rPh":

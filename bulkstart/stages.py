@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bulkstart.checks import Checked, CheckOptions, check_frame
+from bulkstart.collector import resting
 from bulkstart.journal_view import View
 from bulkstart.model import Problem, StartRequest, row_key
 from bulkstart.options import Options
@@ -52,6 +53,7 @@ def formats_of(options: Options) -> Formats:
     )
 
 
+@resting()
 def check_sheet(
     frame: pd.DataFrame, options: Options, met: Met, *, loopback: bool, dialect: str = "vibecode", remembered: Collection[str] = (),
 ) -> Sheet:  # fmt: skip
@@ -76,6 +78,7 @@ def check_sheet(
     return Sheet(checked, tuple(keys), met.templates is not None)
 
 
+@resting()
 def plan_sheet(sheet: Sheet, view: View, options: Options, *, sandbox: bool, blocked: bool = False) -> Plan:
     """What is left to do of a sheet, given what the journal knows; ``blocked``: nothing may be sent, so nothing is compared."""
     rules = Rules(options.campaign, options.allow_changed or blocked, sandbox, options.limit, defined=sheet.defined)

@@ -342,3 +342,30 @@ def test_ids_that_are_shown_with_zeros_in_front_count_as_their_number_and_are_sa
     assert [note for note in found.notes if "zeros in front" in note] == [
         "2 ids are shown with zeros in front by their number format (05141 for 5141); the number counts"
     ]
+
+
+def test_money_has_its_currency_from_a_column_or_from_set():
+    deals = [Template(713, "Contract", "deal", (Parameter("budget", "Budget", "money", required=True),))]
+    frame = sheet(ID=[1, 2, 3], Budget=[300, "5|", None], budget__currency=["RUB", "usd", "RUB"])
+    checked = check(frame, deals, template=713)
+    assert [request and request.parameters for request in checked.requests] == [{"budget": "300|RUB"}, {"budget": "5|USD"}, None]
+    assert told(checked) == [(4, "B", "missing-cell")]
+    frame = frame[["ID", "Budget"]].head(2)
+    assert told(check(frame, deals, template=713)) == [(2, "B", "type-error"), (3, "B", "type-error")]
+    for_all = check(frame, deals, template=713, values={"budget.currency": "RUB"})
+    assert [request.parameters for request in for_all.requests] == [{"budget": "300|RUB"}, {"budget": "5|RUB"}]
+    both = check(frame[["ID"]], deals, template=713, values={"budget": "7", "budget.currency": "EUR"})
+    assert [request.parameters for request in both.requests] == [{"budget": "7|EUR"}] * 2
+    mapped = check(frame.assign(Валюта=["RUB", "Рубль"]), deals, template=713, mapped={"budget.currency": "Валюта"})
+    assert told(mapped) == [(3, "B", "type-error")]
+
+
+def test_texts_that_were_broken_before_they_came_are_said_and_sent_as_they_stand():
+    cells = ["Ð¡Ð´ÐµÐ»ÐºÐ°", "Êàëèíèíãðàä", "Имя \ufffd", "хорошо"]
+    checked = check(sheet(ID=[1, 2, 3, 4], note=cells), template=714)
+    (note,) = (note for note in checked.notes if "broken" in note)
+    assert note.startswith("column B 'note': 3 texts look broken")
+    assert "first in row 2: 'Ð¡Ð´ÐµÐ»ÐºÐ°' may have been 'Сделка'" in note
+    assert [request.parameters["note"] for request in checked.requests] == cells
+    lost = check(sheet(ID=[1], note=["????"]), template=714)
+    assert any("'????' has lost its letters" in note for note in lost.notes)

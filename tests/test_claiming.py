@@ -39,7 +39,7 @@ def key_of(request, campaign=""):
 
 def sheet(*requests, previous=(), campaign=""):
     said = dict(enumerate(previous))
-    rows = [Row(at, at + 2, None, None, None, (), said.get(at)) for at in range(len(requests))]
+    rows = [Row(at, at + 2, None, None, None, said.get(at)) for at in range(len(requests))]
     keys = tuple(None if request is None else key_of(request, campaign) for request in requests)
     return Sheet(Checked(ColumnMap(), rows, list(requests), [], [], ()), keys)
 

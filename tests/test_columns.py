@@ -292,3 +292,29 @@ def test_a_header_that_is_the_id_and_a_parameter_is_a_doubt_that_map_settles():
 def test_a_header_that_is_another_word_is_no_near_miss(header):
     found = match(sheet("entityId", header), definitions=[(Parameter("note", "Примечание"), Parameter("total", "Сумма"))])
     assert found.doubts == ()
+
+
+@pytest.mark.parametrize("header", ["ID cделки", "Идентификaтор", "entitуId", "ИД cделки"])
+def test_an_id_header_with_a_letter_of_another_alphabet_is_a_hint_and_no_match(header):
+    found = match(sheet("Title", header))
+    assert found.entity_id is None
+    assert f"Did you mean column B '{header}'?" in found.problems[0].message
+    assert [doubt.columns[0].letter for doubt in found.doubts] == ["B"], "a person on a terminal is asked"
+
+
+def test_a_parameter_spelled_with_letters_of_another_alphabet_is_nearly_named():
+    found = match(sheet("ID", "Nоtе"), definitions=DEFINED)
+    assert [fed.name for fed in found.parameters] == []
+    assert [(doubt.name, doubt.columns[0].letter) for doubt in found.doubts] == [("note", "B")]
+
+
+def test_a_letter_as_it_is_written_goes_before_a_header_in_another_case():
+    assert match(sheet("5141", "a"), mapped={"entityId": "A"}).entity_id.column.letter == "A"
+    assert match(sheet("5141", "A"), mapped={"entityId": "A"}).entity_id.column.letter == "B", "an exact header goes before both"
+    assert codes(match(sheet("5141", "A "), mapped={"entityId": "a"})) == ["ambiguous-label", "missing-label"]
+
+
+@pytest.mark.parametrize(("header", "mark"), [("ID;Title", "';'"), ("ID\tTitle", "'tab'"), ("ID|Title", "'|'")])
+def test_whole_lines_in_one_cell_are_named_as_such(header, mark):
+    (problem,) = match(sheet(header)).problems
+    assert f"Whole lines stand in one cell: say --delimiter {mark}" in problem.message

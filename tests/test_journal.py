@@ -46,7 +46,7 @@ def look(journal, *requests, campaign="", ids=()):
 def begin(journal, run, *requests, campaign="", at=None, allow_changed=False):
     """Enter a run as a job does: look, plan, open, write down the dead, take."""
     keys = [key_of(request, campaign) for request in requests]
-    rows = [Row(place, place + 2, None, None, None, ()) for place in range(len(requests))]
+    rows = [Row(place, place + 2, None, None, None) for place in range(len(requests))]
     with journal.claiming(run) as claim:
         view = claim.view(PORTAL, list(zip(keys, requests, strict=True)), campaign, ())
         plan = make(rows, requests, keys, view, Rules(campaign=campaign, allow_changed=allow_changed))

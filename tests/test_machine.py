@@ -180,7 +180,7 @@ class Life:
 
 def sheet(entries, words=None):
     """A sheet of intents by their numbers, perhaps with what an earlier run told of them."""
-    rows = [Row(at, at + 2, None, None, None, (), (words or {}).get(number)) for at, number in enumerate(entries)]
+    rows = [Row(at, at + 2, None, None, None, (words or {}).get(number)) for at, number in enumerate(entries)]
     requests = [INTENTS[number] for number in entries]
     return Sheet(Checked(ColumnMap(), rows, requests, [], [], ()), tuple(KEYS[number] for number in entries))
 

@@ -67,6 +67,20 @@ def test_a_person_chooses_and_the_choice_is_remembered(desk):
     assert entities(here) == [101, 102, 103, 104]
 
 
+def test_a_label_that_two_parameters_share_is_asked_about(desk):
+    both = {"note": {**MARK["mark"], "Name": "Примечание"}, "mark": {**MARK["mark"], "Name": "примечание"}}
+    here = desk({"templates": [{**PLAIN, "parameters": both}]})
+    headers = ["Название сделки", "ID", "Имя", "№", "Примечание"]
+    assert here.inside(sheet(here, headers=headers), *WORDS, "--yes", *FAST_WORDS).code == 3
+    screen = Terminal(here, sheet(here, headers=headers), *WORDS[:-1], *FAST_WORDS)
+    assert "2  parameter note" in screen.read(r"Which parameter does column E 'Примечание' feed\?[\s\S]*none of them\)")
+    screen.type("2\n")
+    screen.read(r"\[y/N\]")
+    screen.type("y\n")
+    assert screen.end()[0] == 0, screen.shown
+    assert [commit["parameters"] for commit in here.commits()] == [{"note": "P1"}, {"note": "P2"}]
+
+
 @pytest.mark.parametrize("typed", ["\n", "3\n", "0\n", "x\n"])
 def test_whoever_points_at_nothing_is_refused(desk, typed):
     here = desk(PORTAL)

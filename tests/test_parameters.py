@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from bulkstart.cells import CellError
 from bulkstart.errors import UsageError
 from bulkstart.model import ErrorCell, Parameter, UncalculatedCell
-from bulkstart.parameters import BLANK, Formats, serialise
+from bulkstart.parameters import BLANK, Formats, serialise, with_currency
 
 OPTIONS = {"pdf": "PDF file", "docx": "Word", "7": "Seven", "Y": "Да"}
 ISO = Formats()
@@ -199,3 +200,49 @@ def test_whatever_is_sent_is_json_and_whatever_is_not_is_a_cell_error(kind, cell
         except CellError:
             continue
         assert value is BLANK or json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+
+
+MONEY = Parameter("budget", type="UF:money")
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "value"),
+    [
+        (300, "RUB", "300|RUB"),
+        (300.5, " usd ", "300.5|USD"),
+        ("5000000|", "EUR", "5000000|EUR"),
+        ("12|RUB", "RUB", "12|RUB"),
+        ("12|RUB", None, "12|RUB"),
+        ("", "RUB", BLANK),
+        (None, None, BLANK),
+    ],
+)
+def test_an_amount_takes_its_currency_from_a_cell_of_its_own(amount, currency, value):
+    assert with_currency(MONEY, amount, currency, ISO) == value
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "code", "said"),
+    [
+        (300, "Рубль", "type-error", "'Рубль' is not a currency"),
+        (300, "", "type-error", "NAME.currency"),
+        ("12|RUB", "USD", "conflicting-value", "USD"),
+        ("abc", "RUB", "type-error", "not a number"),
+        ("1 234,50", "RUB", "type-error", "--decimal"),
+        (300, ErrorCell("#N/A"), "error-cell", "#N/A"),
+    ],
+)
+def test_an_amount_and_a_currency_that_do_not_go_together_are_refused(amount, currency, code, said):
+    with pytest.raises(CellError, match=re.escape(said)) as caught:
+        with_currency(MONEY, amount, currency, ISO)
+    assert caught.value.code == code
+
+
+def test_several_amounts_share_the_currency_of_their_row():
+    several = Parameter("budget", type="money", multiple=True)
+    assert with_currency(several, "1; 2,50;", "RUB", RUSSIAN) == ["1|RUB", "2.5|RUB"]
+
+
+def test_an_e_mail_address_is_refused_with_what_to_write():
+    with pytest.raises(CellError, match=r"e-mail address.*write it, as 14 or user_14"):
+        sent("user", "ivan@example.org")

@@ -55,7 +55,7 @@ def planned(*cells, journal=(), together=(), **rules):
     campaign = rules.get("campaign", "")
     requests = [request for request, _ in cells]
     keys = [None if request is None else row_key(PORTAL, request, campaign) for request in requests]
-    rows = [Row(at, at + 2, None, None, None, (), previous) for at, (_, previous) in enumerate(cells)]
+    rows = [Row(at, at + 2, None, None, None, previous) for at, (_, previous) in enumerate(cells)]
     ids = {previous.workflow_id for _, previous in cells if previous and previous.workflow_id}
     view = seen(journal, set(keys), ids, campaign=campaign, together=together) if journal else EMPTY
     return make(rows, requests, keys, view, Rules(**rules))

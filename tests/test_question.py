@@ -23,7 +23,7 @@ def ask(entity=1, template=713, **parameters):
 
 def planned(*requests, view=EMPTY, said=None, **rules):
     keys = [row_key(PORTAL, request, rules.get("campaign", "")) for request in requests]
-    rows = [Row(at, at + 2, None, None, None, (), (said or {}).get(at)) for at in range(len(requests))]
+    rows = [Row(at, at + 2, None, None, None, (said or {}).get(at)) for at in range(len(requests))]
     return make(rows, requests, keys, view, Rules(**rules))
 
 

@@ -165,7 +165,7 @@ def test_a_frame_without_rows_gets_the_six_columns_too():
 
 # ----------------------------------------------------------------------------------------------- one outcome per row
 
-ROWS = [Row(position, position + 2, None, None, None, ()) for position in range(4)]
+ROWS = [Row(position, position + 2, None, None, None) for position in range(4)]
 
 
 def problem(position, code="type-error", column="B", message="12x is no number"):

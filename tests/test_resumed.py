@@ -35,7 +35,7 @@ def past(*cells, run_id="run-1", at=9_000.0):
 
 def sheet(*requests, previous=()):
     said = dict(enumerate(previous))
-    rows = [Row(at, at + 2, None, None, None, (), said.get(at)) for at in range(len(requests))]
+    rows = [Row(at, at + 2, None, None, None, said.get(at)) for at in range(len(requests))]
     keys = tuple(None if request is None else row_key(PORTAL, request) for request in requests)
     return Sheet(Checked(ColumnMap(), rows, list(requests), [], [], ()), keys)
 
