@@ -110,7 +110,9 @@ def test_what_befalls_the_answer_to_a_batch_leaves_its_rows_in_doubt(case, done)
         {**native(), "faults": [{"on": "batch", "nth": 1, "commands": done, "answer": case[1]}]},
         rows=11, dialect="native", **{**BATCHED, **OFF, "max_unknown": 5},
     )  # fmt: skip
-    truthful(ran, [(deal, DOUBT, case[2], deal - 2 < done) for deal in range(2, 7)])
+    shared = next(line["starts"] for line in ran.ledger if line["kind"] == "arrival" and line["on"] == "batch")
+    assert len(shared) == 5
+    truthful(ran, [(one["entityId"], DOUBT, case[2], place < done) for place, one in enumerate(shared)])
 
 
 STOPS = {

@@ -174,11 +174,11 @@ def test_a_doubt_that_nobody_was_asked_about_is_not_sent_again():
         found = take_up(first.attrs["run_id"], portal, {})
 
         def thinks(_):
-            threading.Event().wait(1.5)
+            threading.Event().wait(4.5)  # the question comes within the four seconds, the answer behind them
 
         person = Person()
         person.ask = lambda question, /: (person.asked.append(question), thinks(question), True)[-1]
-        finished = conduct(found.resuming(portal, person, release=True, settle=1.0))
+        finished = conduct(found.resuming(portal, person, release=True, settle=4.0))
         assert len(person.asked) == 1, "only the plain row was asked about"
         assert list(finished.results["startStatus"]) == ["in_doubt", "started"]
         assert arrived(portal) == [1, 2, 2]
