@@ -377,7 +377,7 @@ class Terminal:
         self.process = desk.begin(*words, stdin=theirs, stderr=theirs)
         os.close(theirs)
 
-    def read(self, pattern: str, seconds: float = 20.0) -> str:
+    def read(self, pattern: str, seconds: float = 60.0) -> str:
         """Everything shown so far, once ``pattern`` is in it."""
         end = time.monotonic() + seconds
         while not re.search(pattern, self.shown):
@@ -404,7 +404,7 @@ class Terminal:
         drain = threading.Thread(target=self._drain)
         drain.start()
         try:
-            out, _ = self.process.communicate(timeout=30)
+            out, _ = self.process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
