@@ -63,3 +63,12 @@ def test_results_are_never_written_over_their_source_however_it_is_spelled(tmp_p
     with pytest.raises(UsageError, match="source itself"):
         bulkstart.write_results(deals(1), tmp_path / "sub" / ".." / "deals.csv", source=sheet)
     assert sheet.read_text(encoding="utf-8") == "entityId\n1\n"
+
+
+def test_a_check_makes_no_results_that_nobody_looks_at():
+    frame = pd.DataFrame({"entityId": [5141, 5142]})
+    with bulkstart.sandbox() as portal:
+        problems, finished = checked(frame, portal, Options(template=720))
+    assert problems == ()
+    assert finished.results is frame
+    assert finished.counts == {"planned": 2}
