@@ -59,6 +59,11 @@ class Finished:
     counts: dict[str, int] = field(default_factory=dict)
 
 
+def foretold(begun: Begun, rest: Forecast | None) -> Begun:
+    """``begun`` with what its canary forecast of the rest."""
+    return dataclasses.replace(begun, forecast=dataclasses.replace(begun.forecast, rest=rest))
+
+
 def ending(
     begun: Begun,
     options: Options,

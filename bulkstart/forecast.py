@@ -26,7 +26,7 @@ class Forecast:
     """``requests`` will leave within ``seconds``, the present hold and the last answer included. ``why``: what binds, for people.
 
     ``ends``: when that is, in local time, where it was said when it begins, ``wait`` seconds later; ``left``: rows that a deadline leaves.
-    ``others``: what would change it, as (what, forecast).
+    ``others``: what would change it, as (what, forecast); ``rest``: what the canary's measures forecast of the rows behind it.
     """
 
     requests: int
@@ -37,6 +37,7 @@ class Forecast:
     wait: float = 0.0
     left: int = 0
     others: tuple[tuple[str, Forecast], ...] = ()
+    rest: Forecast | None = None
 
     @property
     def text(self) -> str:
@@ -57,9 +58,10 @@ class Forecast:
         return replace(self, ends=ends, wait=(ends - now).total_seconds(), left=left)
 
     def to_json(self) -> dict[str, object]:
-        """``requests``, ``seconds``, ``binds``, ``text``, and where known ``ends``, ``left`` and ``others``.
+        """``requests``, ``seconds``, ``binds``, ``text``, and where known ``ends``, ``left``, ``others`` and ``afterCanary``.
 
-        ``ends``: ISO 8601, local time with offset; ``left``: rows behind the deadline; ``others``: ``[{"change", "seconds"}]``.
+        ``ends``: ISO 8601, local time with offset; ``left``: rows behind the deadline; ``others``: ``[{"change", "seconds"}]``;
+        ``afterCanary``: an object of the same kind, of the rows behind the canary, from the moment when that was done.
         """
         told: dict[str, object] = {
             "requests": self.requests,
@@ -71,6 +73,8 @@ class Forecast:
             told |= {"ends": self.ends.astimezone().isoformat(timespec="seconds"), "left": self.left}
         if self.others:
             told["others"] = [{"change": change, "seconds": round(other.seconds, 1)} for change, other in self.others]
+        if self.rest:
+            told["afterCanary"] = self.rest.to_json()
         return told
 
 
@@ -81,7 +85,8 @@ class Ways:
     ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: rows that may be unanswered at once;
     ``held``: nothing may leave for so long; ``batch``: rows in a request, at most ``in_flight``; ``spare``: requests that may leave
     at once now (``None``: the whole burst); ``operating``: (kept operating time, its window), with ``used`` of it now;
-    ``lane``: rows of the entity that has most of them, of which ``per_document`` may run at once (0: all), each for ``life``.
+    ``lane``: rows of the entity that has most of them, of which ``per_document`` may run at once (0: all), each for ``life``; ``running``
+    of its workflows now, the oldest for ``waited``; ``turn``: from a start until the next row of its entity went on, where that was seen.
     """
 
     seconds_per_start: float | None = None
@@ -94,6 +99,9 @@ class Ways:
     lane: int = 1
     per_document: int = 0
     life: float | None = None
+    running: int = 0
+    waited: float = 0.0
+    turn: float | None = None
 
     def __post_init__(self) -> None:
         if self.in_flight < 1 or self.batch < 1:
@@ -107,7 +115,7 @@ def forecast(rows: int, limits: Limits, ways: Ways | None = None) -> Forecast:
     road = _Road(rows, limits, ways or Ways())
     binds = road.binds
     seconds = road.seconds if rows > 0 else 0.0
-    return Forecast(max(0, road.requests), seconds, binds, road.why(binds))
+    return Forecast(max(0, road.requests), seconds, binds, road.why(binds) + road.besides)
 
 
 class _Road:
@@ -131,10 +139,22 @@ class _Road:
 
     def _waits(self) -> float:
         """Seconds in which the rows of one entity, a few at a time, have run; 0 where nobody knows how long they run."""
-        if not self.ways.per_document or self.ways.life is None:
+        ways, turn = self.ways, self._turn
+        if self._rounds <= 0 or turn is None:
             return 0.0
-        rounds = math.ceil(self.ways.lane / self.ways.per_document) - 1
-        return rounds * (self.ways.life + self.each + LOOK / 2)
+        return max(0.0, self._rounds * turn - ways.waited) + self.each
+
+    @property
+    def _rounds(self) -> int:
+        """How often the rows of one entity wait for those before them."""
+        ways = self.ways
+        return math.ceil((ways.lane + ways.running) / ways.per_document) - 1 if ways.per_document else 0
+
+    @property
+    def _turn(self) -> float | None:
+        """Seconds from a start until the next row goes on: the first look behind its end, since the starts follow upon a look."""
+        life = self.ways.life
+        return self.ways.turn or (None if life is None else LOOK * (life // LOOK + 1))
 
     def _last_leave(self) -> float:
         """Seconds from the first leave to the last."""
@@ -181,6 +201,13 @@ class _Road:
         }
         return max(alone, key=lambda name: alone[name])
 
+    @property
+    def besides(self) -> str:
+        """What nobody can foretell."""
+        if self._rounds <= 0 or self._turn is not None:
+            return ""
+        return f"; not counted: up to {self.ways.lane:,} rows on one entity, {self.ways.per_document} at a time; --life says for how long"
+
     def why(self, binds: Binds) -> str:
         """What binds, for people."""
         limits, ways = self.limits, self.ways
@@ -189,7 +216,7 @@ class _Road:
         if binds == "operating time" and ways.operating:
             return f"the portal's operating time of {ways.operating[0]:.0f} seconds in {about(ways.operating[1]).removeprefix('about ')}"
         if binds == "per-document waits":
-            return f"{ways.lane:,} rows on one entity, {ways.per_document} at a time, each for {about(ways.life or 0.0).removeprefix('about ')}"
+            return f"{ways.lane:,} rows on one entity, {ways.per_document} at a time, a turn of {about(self._turn or 0.0).removeprefix('about ')}"
         rows = f", {ways.batch} rows in each" if ways.batch > 1 else ""
         if binds == "answer time":
             return f"{self.each:.1f} seconds for each answer, {self.in_flight} at a time{rows}"

@@ -11,8 +11,19 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkstart.claiming import Claimant, LateProblemsError
-from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
+from bulkstart.ending import (
+    INTERRUPTED,
+    NOT_CONFIRMED,
+    SHEET_HAS_PROBLEMS,
+    WHOLE_SHEET,
+    Begun,
+    Finished,
+    ending,
+    finished,
+    foretold,
+)
 from bulkstart.errors import JournalError, UsageError
+from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate
 from bulkstart.guards import notes
 from bulkstart.halts import Halts
@@ -25,7 +36,6 @@ from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
 from bulkstart.model import Outcome
 from bulkstart.options import Options
-from bulkstart.outlook import outlook
 from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, operating_of
@@ -217,7 +227,7 @@ class Job(Work):
                 gate,
                 settle,
                 halts=halts,
-                lanes=Lanes(options.per_document),
+                lanes=Lanes(options.per_document, options.life),
                 sweep=partial(count_running, self._portal, line.send, met.throttle),
                 attempts=self._resumed.attempts(begun.sheet) if self._resumed else None,
                 renewal=Renewal(partial(self._renew, line)) if self._portal.has_session else None,
@@ -226,14 +236,14 @@ class Job(Work):
                 runner.drain(INTERRUPTED)
             self._front.begin(runner, len(begun.plan.ready))
             try:
-                await self._send(runner, begun.plan, settled)
+                rest = await self._send(runner, begun.plan, settled)
             finally:
                 self._front.end()
         for warning in runner.tally.warnings:
             self._front.say(f"the portal warns: {warning}; the rate was halved")
-        if runner.tally.throttled:
-            self._front.say(f"the portal asked for time in {runner.tally.throttled:,} answers; the rate followed it")
-        return self._closed(begun, journal, run_id, runner, settled)
+        if throttled := runner.tally.throttled:
+            self._front.say(f"the portal asked for time in {throttled:,} answers; the rate followed it")
+        return self._closed(foretold(begun, rest), journal, run_id, runner, settled)
 
     def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
         """Close the run on disk before anything else can go wrong."""
@@ -245,16 +255,8 @@ class Job(Work):
         except JournalError as error:
             self._front.say(str(error))
         return finished(
-            self._frame,
-            begun,
-            self._options,
-            runner.stop,
-            outcomes,
-            code,
-            sandbox=sandbox,
-            gateway=self._portal.gateway,
-            run_id=run_id,
-        )
+            self._frame, begun, self._options, runner.stop, outcomes, code, sandbox=sandbox, gateway=self._portal.gateway, run_id=run_id
+        )  # fmt: skip
 
     def _record(
         self, journal: Journal, run_id: str, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
@@ -273,8 +275,9 @@ class Job(Work):
             line.renew(headers)
         return headers is not None
 
-    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome]) -> None:
-        """The canary, then the question about it, then the rest."""
+    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome]) -> Forecast | None:
+        """The canary, then the question about it, then the rest; returns what the canary's measures forecast of the rest."""
+        cast = None
         first = plan.ready[: self._options.canary]
         rest = plan.ready[len(first) :]
         if first and rest:
@@ -282,13 +285,14 @@ class Job(Work):
             if runner.stop is None:
                 shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
                 durations = runner.gate.durations
-                cast = beginning(outlook(runner.gate, len(rest), runner.gate.now()), self._options, len(rest))
+                cast = beginning(runner.outlook(len(rest), runner.gate.now(), lanes(rest)), self._options, len(rest))
                 if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
         else:
             rest = plan.ready
         if runner.stop is None:
             await runner.run(lanes(rest))
+        return cast
 
     def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
         """An end before the first send."""

@@ -7,22 +7,42 @@ until a sweep of the running list says better.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from dataclasses import dataclass
 
 from bulkstart.plan import Ready
 
 Document = tuple[str, int]
 Lane = deque[Ready]
+TURNS = 20  # workflows found gone that tell how long the next ones are waited for
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The document with most rows left: ``rows`` of it, ``running`` on it, of which the oldest has been there for ``waited`` seconds.
+
+    ``turn``: seconds from a start until it was found gone and a waiting row went on, where that was seen; ``life``: what a workflow runs
+    by the user's word.
+    """
+
+    rows: int = 1
+    running: int = 0
+    waited: float = 0.0
+    per_document: int = 0
+    turn: float | None = None
+    life: float | None = None
 
 
 class Lanes:
-    """``per_document``: workflows that may run on one document at once; 0 = no bound."""
+    """``per_document``: workflows that may run on one document at once; 0 = no bound. ``life``: seconds that one runs, as the user knows it."""
 
-    def __init__(self, per_document: int = 0) -> None:
-        self._per_document = per_document
+    def __init__(self, per_document: int = 0, life: float | None = None) -> None:
+        self._per_document, self._life = per_document, life
         self._ready: deque[Lane] = deque()
         self._waiting: list[Lane] = []
         self._running: Counter[Document] = Counter()
+        self._began: dict[Document, deque[float]] = {}  # of our own workflows that no sweep has found gone
+        self._turns: deque[float] = deque(maxlen=TURNS)
 
     def fill(self, lanes: Iterable[Iterable[Ready]]) -> None:
         """Add lanes behind those that are there."""
@@ -54,14 +74,24 @@ class Lanes:
         if lane:
             self._ready.append(lane)
 
-    def may_run(self, document: Document) -> None:
+    def may_run(self, document: Document, now: float = 0.0) -> None:
         """A workflow was started on ``document``, or may have been."""
         self._running[document] += 1
+        if self._per_document:
+            self._began.setdefault(document, deque()).append(now)
 
-    def swept(self, running: Mapping[Document, int]) -> bool:
+    def swept(self, running: Mapping[Document, int], now: float = 0.0) -> bool:
         """What the running list shows now; true where some lane may go on."""
         self._running = Counter(running)
         waiting, self._waiting = self._waiting, []
+        awaited = {lane[0].request.document for lane in waiting}
+        for document, began in list(self._began.items()):
+            for _ in range(len(began) - running.get(document, 0)):
+                turn = now - began.popleft()
+                if document in awaited:
+                    self._turns.append(turn)
+            if not began:
+                del self._began[document]
         self._ready.extend(waiting)
         return any(self.has_room(lane[0].request.document) for lane in waiting)
 
@@ -70,3 +100,20 @@ class Lanes:
         rows = [row for lane in self._waiting for row in lane]
         self._waiting.clear()
         return rows
+
+    def crowd(self, now: float, more: Sequence[Sequence[Ready]] = ()) -> Crowd:
+        """The document that will be waited for longest, with lanes that are still to come. May be asked by another thread."""
+        lanes: list[Sequence[Ready]] = [*list(self._ready), *list(self._waiting), *more]
+        most = max((lane for lane in lanes if lane), key=self._left, default=None)
+        if most is None or not self._per_document:
+            return Crowd(per_document=self._per_document, life=self._life)
+        began = self._began.get(most[0].request.document, ())
+        turns = sorted(self._turns)
+        return Crowd(
+            len(most), len(began), now - began[0] if began else 0.0, self._per_document, turns[len(turns) // 2] if turns else None,
+            self._life,
+        )  # fmt: skip
+
+    def _left(self, lane: Sequence[Ready]) -> int:
+        began: Sized = self._began.get(lane[0].request.document, ())
+        return len(lane) + len(began)

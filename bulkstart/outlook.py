@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from bulkstart.forecast import Forecast, Ways, forecast
 from bulkstart.gate import Gate
+from bulkstart.lanes import Crowd
 from bulkstart.throttle import PACED_MARGIN, Limits
 
 ENOUGH = 20
 """Starts behind which a rate that was learned from refusals is told by what got through."""
 
 
-def outlook(gate: Gate, rows: int, now: float) -> Forecast:
-    """Forecast ``rows`` that are left of the gate's run; ``now`` by the loop's clock."""
+def outlook(gate: Gate, rows: int, now: float, crowd: Crowd | None = None) -> Forecast:
+    """Forecast ``rows`` that are left of the gate's run; ``now`` by the loop's clock; ``crowd``: what waits for room on its document."""
+    crowd = crowd or Crowd()
     state = gate.throttle.state(now)
     durations = gate.durations[-100:]
     operating = gate.operating.state(now) if gate.operating else None
@@ -23,6 +25,12 @@ def outlook(gate: Gate, rows: int, now: float) -> Forecast:
         spare=state.spare,
         operating=(operating.limit, operating.window) if operating and operating.limit else None,
         used=operating.used if operating else 0.0,
+        lane=crowd.rows,
+        per_document=crowd.per_document,
+        life=crowd.life,
+        running=crowd.running,
+        waited=crowd.waited,
+        turn=crowd.turn,
     )
     return forecast(rows, _limits(gate, now), ways)
 

@@ -10,12 +10,13 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
 from bulkstart.errors import JournalError
 from bulkstart.exchange import Exchange, Send, Tally
+from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate, Seat
 from bulkstart.gateways import Gateway
 from bulkstart.halts import Halts
@@ -23,6 +24,7 @@ from bulkstart.inert import inert
 from bulkstart.journal_view import Note
 from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Busy, InDoubt, Outcome, Refused, Verdict
+from bulkstart.outlook import outlook
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import EXPIRED, Renewal
@@ -65,6 +67,10 @@ class Runner:
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
         self._asked_to_wait: dict[int, tuple[Ready, Busy]] = {}
+
+    def outlook(self, rows: int, now: float, more: Sequence[Sequence[Ready]] = ()) -> Forecast:
+        """Forecast the ``rows`` that are left, by what was measured; ``more``: lanes that are still to come. May be asked by another thread."""
+        return outlook(self.gate, rows, now, self._lanes.crowd(now, more))
 
     def unfinished(self) -> dict[int, Outcome]:
         """Rows that the portal asked to wait and that were never finished: they keep the portal's code."""
@@ -145,7 +151,7 @@ class Runner:
             self._swept = now
             running = await self._sweep() if self._sweep else None
             self._swept = self.gate.now()
-            if running is not None and (self._lanes.swept(running) or self.gate.on_wire):
+            if running is not None and (self._lanes.swept(running, self._swept) or self.gate.on_wire):
                 return
             self._idle_since = min(self._idle_since, now)
             if running is None or now - self._idle_since >= DOCUMENT_WAIT:
@@ -255,7 +261,7 @@ class Runner:
         if isinstance(verdict, Refused) and verdict.template_gone:
             self._gone[ready.request.template_id] = Refused(code, message)
         if step.status in (Status.STARTED, Status.IN_DOUBT):
-            self._lanes.may_run(ready.request.document)
+            self._lanes.may_run(ready.request.document, self.gate.now())
         if isinstance(verdict, InDoubt) and verdict.stops:
             self.drain(Stop(code, verdict.stops, 7))
         if stop := self._halts.told(outcome):

@@ -27,6 +27,7 @@ LONGEST_BACKOFF, BACKOFF = 60.0, 1.4  # our own hold: 1 s, then growing by this 
 SPILL = 10.0  # tokens; what was spilled before that is forgotten
 WARNING_SPACE = 10.0  # seconds in which a second warning is still the first
 ROUNDING = 1e-9  # part of a token that is only floating point
+BELIED_BY = 3  # requests more than a window can have left, as the portal's own headers tell: it is not that window
 OUTAGE = 3  # refusals in a row, with nothing between them, after which a limit is taken for a long window
 
 
@@ -88,6 +89,7 @@ class Throttle:
         self._headroom = Headroom()
         self._on_wire: dict[int, float] = {}  # ticket and the instant it left
         self._pressed: set[int] = set()  # tickets that left as soon as the bucket let them: they prove something about the rate
+        self._lost = 0  # requests that may not have arrived
         self._last, self._lone = 0, 0  # tickets: the latest of all, the latest that tried the road alone
         self._held, self._struck, self._slowed = now, now, -math.inf
         self._episode, self._failed = 0, 0  # last ticket that belongs to the present episode; episodes since a success
@@ -140,8 +142,11 @@ class Throttle:
             return
         pressed = ticket in self._pressed
         self._pressed.discard(ticket)
+        self._lost += lost
         if self._window:
             self._window.answered(left, now)
+            if hint and not self._pace.episodes and self._window.belied(left, now, hint, self._lost):
+                self._window = None
         if hint:
             self._headroom.told(ticket, left, now, hint, self._freed)
         if lost:
@@ -258,6 +263,14 @@ class _Window:
         self.freed += gone
         del self._frees[:gone]
         return self._frees[0] if self._frees else math.inf
+
+    def belied(self, left: float, now: float, hint: RateHint, unsure: int) -> bool:
+        """Whether the answer to a request tells more places than such a window can have left, with what was answered before it ``left``."""
+        remaining = sane(hint.remaining, 0, self._places)
+        if remaining is None or hint.limit != self._places:
+            return False
+        inside = bisect_right(self._frees, left + self._seconds) - bisect_right(self._frees, now + ARRIVAL_BOUND)
+        return remaining > self._places - inside + unsure + BELIED_BY
 
     def leave(self, now: float) -> None:
         insort(self._frees, now + ARRIVAL_BOUND + self._seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
@@ -18,7 +19,13 @@ LONG = 120.0
 def expected(plan: Plan, limits: Limits, options: Options, batching: Batching) -> Forecast:
     """How long a plan will take before anything was measured, and what another rate would change."""
     rows = len(plan.ready)
-    ways = Ways(in_flight=options.max_unknown, batch=batching.planned((), limits.safe_rate))
+    ways = Ways(
+        in_flight=options.max_unknown,
+        batch=batching.planned((), limits.safe_rate),
+        lane=max(Counter(ready.request.document for ready in plan.ready).values(), default=1),
+        per_document=options.per_document,
+        life=options.life,
+    )
     cast = beginning(forecast(rows, limits, ways), options, rows)
     if cast.binds != "request rate" or cast.wait < LONG:
         return cast

@@ -154,18 +154,33 @@ def test_operating_time_that_is_used_already_leaves_more_for_the_next_round():
 
 
 def test_rows_of_one_entity_wait_for_each_other():
-    """Ten rows on one entity, two at a time, each for a minute: five rounds, of which the last is not waited for."""
-    waits = Ways(seconds_per_start=0.1, lane=10, per_document=2, life=60.0)
+    """Ten rows on one entity, two at a time, each for 57 s: five rounds, of which the last is not waited for; a look is every 10 s."""
+    waits = Ways(seconds_per_start=0.1, lane=10, per_document=2, life=57.0)
     cast = forecast(20, Limits(10, 10), waits)
     assert cast.binds == "per-document waits"
-    assert cast.seconds == pytest.approx(4 * 65, rel=0.05)
-    assert "10 rows on one entity, 2 at a time" in cast.text
+    assert cast.seconds == pytest.approx(4 * 60, rel=0.01)
+    assert "10 rows on one entity, 2 at a time, a turn of 60 seconds" in cast.text
     for free in (
         Ways(lane=10, per_document=0, life=60.0),
-        Ways(lane=10, per_document=2),
         Ways(lane=2, per_document=2, life=60.0),
     ):
         assert forecast(20, Limits(10, 10), free).seconds < 5
+
+
+def test_what_runs_already_counts_as_a_turn_begun_and_a_turn_that_was_seen_beats_the_users_word():
+    def seconds(**more):
+        return forecast(20, Limits(10, 10), Ways(lane=8, per_document=2, **more)).seconds
+
+    assert seconds(life=57.0) == pytest.approx(3 * 60, rel=0.01)
+    assert seconds(life=57.0, running=2, waited=25.0) == pytest.approx(4 * 60 - 25, rel=0.01)
+    assert seconds(life=57.0, turn=30.0) == seconds(turn=30.0) == pytest.approx(3 * 30, rel=0.01)
+
+
+def test_waits_that_nobody_can_foretell_are_not_counted_and_said():
+    cast = forecast(20, Limits(10, 10), Ways(lane=10, per_document=2))
+    assert cast.seconds < 5
+    assert "not counted: up to 10 rows on one entity, 2 at a time; --life says for how long" in cast.text
+    assert "not counted" not in forecast(20, Limits(10, 10), Ways(lane=2, per_document=2)).text
 
 
 def test_rows_that_share_requests_leave_faster_and_say_so():

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkstart.lanes import Lanes
+from bulkstart.lanes import Crowd, Lanes
 from bulkstart.model import StartRequest
 from bulkstart.plan import Ready, lanes
 
@@ -132,3 +132,40 @@ def test_no_document_ever_has_more_than_its_bound_and_every_row_is_taken_or_give
         left += positions(lane)
     assert sorted([*taken, *left, *positions(street.given_up())]) == list(range(len(entities)))
     assert len(street) == 0
+
+
+def test_the_crowd_is_the_document_with_most_rows_left_and_running():
+    street = filled(2, 1, 1, 1, 2, 2, 2, 2, 3)
+    crowd = street.crowd(0.0)
+    assert (crowd.rows, crowd.running, crowd.per_document) == (4, 0, 2)
+    for second in (3.0, 4.0):
+        street.may_run(("deal", 1), second)
+    for second in (5.0, 6.0):
+        street.may_run(("deal", 2), second)
+    crowd = street.crowd(10.0)
+    assert (crowd.rows, crowd.running, crowd.waited) == (4, 2, 5.0)
+    assert street.crowd(10.0, lanes(rows(*[7] * 9))).rows == 9
+
+
+def test_a_turn_is_what_passes_from_a_start_until_a_sweep_finds_it_gone_while_a_row_waits():
+    street = filled(1, 1, 1, 2, 2, 3)
+    for _ in range(3):
+        lane = street.take()
+        street.may_run(lane.popleft().request.document, 2.0)
+        street.put_back(lane)
+    assert street.take() is None
+    assert street.crowd(9.0).turn is None
+    street.swept({("deal", 2): 1}, 12.0)
+    crowd = street.crowd(13.0)
+    assert crowd.turn == 10.0, "deal 1 is gone; for deal 3 nobody waited"
+    street.take()
+    assert street.take() is None
+    street.swept({}, 32.0)
+    assert street.crowd(33.0).turn == 30.0, "of 10 and 30 the longer"
+
+
+def test_where_no_bound_is_set_nobody_waits_and_nothing_is_kept():
+    street = filled(0, 1, 1, 1)
+    street.may_run(DOCUMENT, 1.0)
+    street.swept({}, 5.0)
+    assert street.crowd(6.0) == Crowd(1, 0, 0.0, 0, None, None)

@@ -6,6 +6,7 @@ import pytest
 
 from bulkstart.batching import Batching
 from bulkstart.gate import Gate
+from bulkstart.lanes import Crowd
 from bulkstart.operating import Operating
 from bulkstart.outlook import outlook
 from bulkstart.throttle import Limits, Throttle
@@ -85,3 +86,13 @@ def test_a_hold_comes_on_top():
         gate.throttle.hold(gate.now() + 300)
 
     assert seen(held).seconds - seen(lambda gate: starting(gate, 1)).seconds == pytest.approx(300, abs=1)
+
+
+def test_rows_that_wait_for_room_on_their_document_count():
+    async def go():
+        gate = Gate(Throttle(STATED, Gate.now()))
+        return outlook(gate, 20, gate.now(), Crowd(10, 2, 20.0, 2, turn=60.0))
+
+    cast = run(go())
+    assert cast.binds == "per-document waits"
+    assert cast.seconds == pytest.approx(5 * 60 - 20, rel=0.01)
