@@ -7,10 +7,12 @@ for each other; each of these alone gives a time, the longest binds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, Self, TypeAlias
 
+from bulkstart.crowd import Crowd
 from bulkstart.daily import Daily
 from bulkstart.throttle import ARRIVAL_BOUND, Limits
 
@@ -18,7 +20,6 @@ Binds: TypeAlias = Literal["request rate", "platform window", "operating time", 
 
 FOLLOWED = 20_000  # requests followed one by one; what comes after repeats the last round of the window
 SOON, MINUTE, HOUR, DAY = 10, 60, 3600, 86_400
-LOOK = 10.0  # seconds between two looks at the running list, by which a waiting row goes on (interface.md, --per-document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +85,9 @@ class Ways:
 
     ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: rows that may be unanswered at once;
     ``held``: nothing may leave for so long; ``batch``: rows in a request, at most ``in_flight``; ``spare``: requests that may leave
-    at once now (``None``: the whole burst); ``operating``: (kept operating time, its window), with ``used`` of it now;
-    ``lane``: rows of the entity that has most of them, of which ``per_document`` may run at once (0: all), each for ``life``; ``running``
-    of its workflows now, the oldest for ``waited``; ``turn``: from a start until the next row of its entity went on, where that was seen.
+    at once now (``None``: the whole burst); ``taken``: until each place of the window that is taken now is free again;
+    ``operating``: (kept operating time, its window), of which ``spent``: (until it is free again, how much) of it now;
+    ``seconds_per_request``: from leave to answer with ``batch`` rows, where that is known; ``crowd``: rows that wait for each other.
     """
 
     seconds_per_start: float | None = None
@@ -95,13 +96,10 @@ class Ways:
     batch: int = 1
     spare: float | None = None
     operating: tuple[float, float] | None = None
-    used: float = 0.0
-    lane: int = 1
-    per_document: int = 0
-    life: float | None = None
-    running: int = 0
-    waited: float = 0.0
-    turn: float | None = None
+    taken: Sequence[float] = ()
+    spent: Sequence[tuple[float, float]] = ()
+    seconds_per_request: float | None = None
+    crowd: Crowd = field(default_factory=Crowd)
 
     def __post_init__(self) -> None:
         if self.in_flight < 1 or self.batch < 1:
@@ -124,37 +122,25 @@ class _Road:
     def __init__(self, rows: int, limits: Limits, ways: Ways) -> None:
         self.limits, self.ways = limits, ways
         self.requests = math.ceil(rows / ways.batch)
-        self.each = max(0.0, ways.seconds_per_start or 0.0) * ways.batch
+        runs = max(0.0, ways.seconds_per_start or 0.0) * ways.batch
+        self.each = runs if ways.seconds_per_request is None else max(0.0, ways.seconds_per_request)
         self.in_flight = max(1, ways.in_flight // ways.batch)
         self.spare = limits.safe_burst if ways.spare is None else max(1.0, ways.spare)
-        self.places = self.ghosts = 0
-        if ways.operating and self.each > 0:
-            self.places = max(1, int(ways.operating[0] / self.each))
-            self.ghosts = min(self.places, round(ways.used / self.each))
+        self.held = max(0.0, ways.held)
+        self.window = sorted(max(0.0, free - self.held) for free in ways.taken) if limits.window else []
+        self.places, self.ghosts = 0, list[float]()
+        if ways.operating and runs > 0:
+            self.places = max(1, int(ways.operating[0] / runs))
+            self.ghosts = _ghosts(ways.spent, runs, self.held)[-self.places :]
 
     @property
     def seconds(self) -> float:
         """From now to the last answer."""
-        return max(max(0.0, self.ways.held) + self._last_leave() + self.each, self._waits())
+        waits = self._waits()
+        return max(self.held + self._last_leave() + self.each, waits and waits + self.each)
 
     def _waits(self) -> float:
-        """Seconds in which the rows of one entity, a few at a time, have run; 0 where nobody knows how long they run."""
-        ways, turn = self.ways, self._turn
-        if self._rounds <= 0 or turn is None:
-            return 0.0
-        return max(0.0, self._rounds * turn - ways.waited) + self.each
-
-    @property
-    def _rounds(self) -> int:
-        """How often the rows of one entity wait for those before them."""
-        ways = self.ways
-        return math.ceil((ways.lane + ways.running) / ways.per_document) - 1 if ways.per_document else 0
-
-    @property
-    def _turn(self) -> float | None:
-        """Seconds from a start until the next row goes on: the first look behind its end, since the starts follow upon a look."""
-        life = self.ways.life
-        return self.ways.turn or (None if life is None else LOOK * (life // LOOK + 1))
+        return self.ways.crowd.seconds(self.limits.safe_rate, self.limits.safe_burst)
 
     def _last_leave(self) -> float:
         """Seconds from the first leave to the last."""
@@ -172,17 +158,19 @@ class _Road:
         places, span = self.limits.window or (requests, 0.0)
         reopen = span + min(self.each, ARRIVAL_BOUND)
         operating = self.ways.operating[1] + self.each if self.ways.operating else 0.0
+        frees, free_again = list(self.window), list(self.ghosts)
         leaves: list[float] = []
         due = at = 0.0  # when the bucket would let this one go without a burst; when it goes
         for number in range(requests):
             at = max(at, due - credit)
             if number >= self.in_flight:
                 at = max(at, leaves[number - self.in_flight] + self.each)
-            if number >= places:
-                at = max(at, leaves[number - places] + reopen)
-            if self.places and number + self.ghosts >= self.places:
-                before = number - self.places
-                at = max(at, (leaves[before] if before >= 0 else 0.0) + operating)
+            if len(frees) >= places:
+                at = max(at, frees[-places])
+            if self.places and len(free_again) >= self.places:
+                at = max(at, free_again[-self.places])
+            frees.append(at + reopen)
+            free_again.append(at + operating)
             leaves.append(at)
             due = max(due, at) + spacing
         return leaves
@@ -194,8 +182,8 @@ class _Road:
         window, operating = self.limits.window, self.ways.operating
         alone: dict[Binds, float] = {
             "request rate": max(0.0, (self.requests - self.spare) / self.limits.safe_rate),
-            "platform window": more // window[0] * window[1] if window else 0.0,
-            "operating time": (more + self.ghosts) // self.places * operating[1] if self.places and operating else 0.0,
+            "platform window": (more + len(self.window)) // window[0] * window[1] if window else 0.0,
+            "operating time": (more + len(self.ghosts)) // self.places * operating[1] if self.places and operating else 0.0,
             "answer time": more // self.in_flight * self.each,
             "per-document waits": self._waits(),
         }
@@ -204,9 +192,10 @@ class _Road:
     @property
     def besides(self) -> str:
         """What nobody can foretell."""
-        if self._rounds <= 0 or self._turn is not None:
+        crowd = self.ways.crowd
+        if not crowd.unknown:
             return ""
-        return f"; not counted: up to {self.ways.lane:,} rows on one entity, {self.ways.per_document} at a time; --life says for how long"
+        return f"; not counted: up to {crowd.rows:,} rows on one entity, {crowd.per_document} at a time; --life says for how long"
 
     def why(self, binds: Binds) -> str:
         """What binds, for people."""
@@ -216,11 +205,23 @@ class _Road:
         if binds == "operating time" and ways.operating:
             return f"the portal's operating time of {ways.operating[0]:.0f} seconds in {about(ways.operating[1]).removeprefix('about ')}"
         if binds == "per-document waits":
-            return f"{ways.lane:,} rows on one entity, {ways.per_document} at a time, a turn of {about(self._turn or 0.0).removeprefix('about ')}"
+            turn = about(ways.crowd.span or 0.0).removeprefix("about ")
+            return f"{ways.crowd.rows:,} rows on one entity, {ways.crowd.per_document} at a time, a turn of {turn}"
         rows = f", {ways.batch} rows in each" if ways.batch > 1 else ""
         if binds == "answer time":
             return f"{self.each:.1f} seconds for each answer, {self.in_flight} at a time{rows}"
         return f"{limits.rate:.3g} requests a second, as {'stated' if limits.stated else 'assumed'}{rows}"
+
+
+def _ghosts(spent: Sequence[tuple[float, float]], each: float, held: float) -> list[float]:
+    """When places of operating time that are taken now are free again: one for each start of the present length."""
+    ghosts, sum_of = [], 0.0
+    for free, took in spent:
+        sum_of += took
+        while sum_of >= each / 2:
+            ghosts.append(max(0.0, free - held))
+            sum_of -= each
+    return ghosts
 
 
 def about(seconds: float) -> str:

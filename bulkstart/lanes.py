@@ -7,30 +7,14 @@ until a sweep of the running list says better.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
+from bulkstart.crowd import Crowd
 from bulkstart.plan import Ready
 
 Document = tuple[str, int]
 Lane = deque[Ready]
 TURNS = 20  # workflows found gone that tell how long the next ones are waited for
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """The document with most rows left: ``rows`` of it, ``running`` on it, of which the oldest has been there for ``waited`` seconds.
-
-    ``turn``: seconds from a start until it was found gone and a waiting row went on, where that was seen; ``life``: what a workflow runs
-    by the user's word.
-    """
-
-    rows: int = 1
-    running: int = 0
-    waited: float = 0.0
-    per_document: int = 0
-    turn: float | None = None
-    life: float | None = None
 
 
 class Lanes:
@@ -43,10 +27,15 @@ class Lanes:
         self._running: Counter[Document] = Counter()
         self._began: dict[Document, deque[float]] = {}  # of our own workflows that no sweep has found gone
         self._turns: deque[float] = deque(maxlen=TURNS)
+        self._crowded: list[Lane] = []  # those that will have to wait
+        self.rows = 0  # that nobody took yet
 
     def fill(self, lanes: Iterable[Iterable[Ready]]) -> None:
         """Add lanes behind those that are there."""
-        self._ready.extend(deque(lane) for lane in lanes)
+        filled = [deque(lane) for lane in lanes]
+        self.rows += sum(map(len, filled))
+        self._ready.extend(filled)
+        self._crowded = [lane for lane in (*self._crowded, *filled) if len(lane) > self._per_document > 0]
 
     def __len__(self) -> int:
         return len(self._ready) + len(self._waiting)
@@ -64,6 +53,11 @@ class Lanes:
                 return lane
             self._waiting.append(lane)
         return None
+
+    def first(self, lane: Lane) -> Ready:
+        """Take the first row of a lane in hand."""
+        self.rows -= 1
+        return lane.popleft()
 
     def has_room(self, document: Document) -> bool:
         """Whether one more workflow may run on ``document``."""
@@ -99,21 +93,26 @@ class Lanes:
         """The rows that still wait, which are then no longer in any lane."""
         rows = [row for lane in self._waiting for row in lane]
         self._waiting.clear()
+        self._crowded = []
+        self.rows -= len(rows)
         return rows
 
-    def crowd(self, now: float, more: Sequence[Sequence[Ready]] = ()) -> Crowd:
-        """The document that will be waited for longest, with lanes that are still to come. May be asked by another thread."""
-        lanes: list[Sequence[Ready]] = [*list(self._ready), *list(self._waiting), *more]
-        most = max((lane for lane in lanes if lane), key=self._left, default=None)
-        if most is None or not self._per_document:
-            return Crowd(per_document=self._per_document, life=self._life)
-        began = self._began.get(most[0].request.document, ())
-        turns = sorted(self._turns)
-        return Crowd(
-            len(most), len(began), now - began[0] if began else 0.0, self._per_document, turns[len(turns) // 2] if turns else None,
-            self._life,
-        )  # fmt: skip
+    def crowd(self, now: float, more: Sequence[Sequence[Ready]] = (), look: float = 0.0) -> Crowd:
+        """The document that will be waited for longest, with lanes that are still to come; ``look``: seconds until the next sweep.
 
-    def _left(self, lane: Sequence[Ready]) -> int:
-        began: Sized = self._began.get(lane[0].request.document, ())
-        return len(lane) + len(began)
+        May be asked by another thread.
+        """
+        left: Counter[Document] = Counter()
+        for lane in (*list(self._crowded), *more):
+            for first in list(lane)[:1]:
+                left[first.request.document] += len(lane)
+        if not left or not self._per_document:
+            return Crowd(per_document=self._per_document, life=self._life)
+        running = {document: tuple(self._began.get(document, ())) for document in left}
+        rounds = Counter(-(-(rows + len(running[document])) // self._per_document) for document, rows in left.items())
+        most = max(left, key=lambda document: left[document] + len(running[document]))
+        began, turns = running[most], sorted(self._turns)
+        return Crowd(
+            left[most], len(began), now - began[0] if began else 0.0, self._per_document, turns[len(turns) // 2] if turns else None,
+            self._life, rounds[max(rounds)], look,
+        )  # fmt: skip

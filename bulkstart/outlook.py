@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from bulkstart.crowd import Crowd
 from bulkstart.forecast import Forecast, Ways, forecast
 from bulkstart.gate import Gate
-from bulkstart.lanes import Crowd
 from bulkstart.throttle import PACED_MARGIN, Limits
 
 ENOUGH = 20
@@ -13,24 +15,21 @@ ENOUGH = 20
 
 def outlook(gate: Gate, rows: int, now: float, crowd: Crowd | None = None) -> Forecast:
     """Forecast ``rows`` that are left of the gate's run; ``now`` by the loop's clock; ``crowd``: what waits for room on its document."""
-    crowd = crowd or Crowd()
+    operating = gate.operating.state(now) if gate.operating else None
     state = gate.throttle.state(now)
     durations = gate.durations[-100:]
-    operating = gate.operating.state(now) if gate.operating else None
+    batch = min(gate.max_unknown, gate.batching.planned(gate.durations, state.rate))
     ways = Ways(
         seconds_per_start=sum(durations) / len(durations) if durations else None,
         in_flight=gate.max_unknown,
         held=max(0.0, max(state.held_until, operating.held_until if operating else 0.0) - now),
-        batch=min(gate.max_unknown, gate.batching.planned(gate.durations, state.rate)),
+        batch=batch,
         spare=state.spare,
+        taken=gate.throttle.places(now),
         operating=(operating.limit, operating.window) if operating and operating.limit else None,
-        used=operating.used if operating else 0.0,
-        lane=crowd.rows,
-        per_document=crowd.per_document,
-        life=crowd.life,
-        running=crowd.running,
-        waited=crowd.waited,
-        turn=crowd.turn,
+        spent=gate.operating.spent(now) if gate.operating else (),
+        seconds_per_request=_request(list(gate.requests), list(gate.ran), batch),
+        crowd=crowd or Crowd(),
     )
     return forecast(rows, _limits(gate, now), ways)
 
@@ -44,3 +43,18 @@ def _limits(gate: Gate, now: float) -> Limits:
     if not state.learned and limits.stated:
         return limits
     return Limits(rate / PACED_MARGIN, None, stated=limits.stated, window=limits.window)
+
+
+def _request(requests: Sequence[tuple[float, int]], ran: Sequence[float], batch: int) -> float | None:
+    """Seconds from leave to answer of a request with ``batch`` rows: as measured, else what the way took and what the portal says starts run.
+
+    ``requests``: (seconds, rows) of each started row's. ``None`` where that is not known.
+    """
+    alike = [seconds for seconds, rows in requests if rows == batch]
+    if batch == 1 or len(alike) >= batch:
+        return sum(alike) / len(alike) if alike else None
+    alone = [seconds for seconds, rows in requests if rows == 1]
+    if not alone or not ran:
+        return None
+    run = sum(ran) / len(ran)
+    return max(0.0, sum(alone) / len(alone) - run) + batch * run

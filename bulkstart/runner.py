@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+from bulkstart.crowd import LOOK
 from bulkstart.errors import JournalError
 from bulkstart.exchange import Exchange, Send, Tally
 from bulkstart.forecast import Forecast
@@ -37,7 +38,7 @@ Settle = Callable[[Outcome], None]
 Sweep = Callable[[], Awaitable[Mapping[Document, int] | None]]
 """Counts the workflows that run on each document; ``None``: the list cannot be read."""
 
-SWEEP_SECONDS = 10.0
+SWEEP_SECONDS = LOOK
 DOCUMENT_WAIT = 600.0
 """Seconds that a row waits for room on its document after everything else has ended (interface.md, --per-document)."""
 LIMIT_TEXT = (
@@ -61,6 +62,7 @@ class Runner:
         self._recorder, self._tell = recorder, settle
         self._halts, self._sweep, self._chance, self._renewal = halts, sweep, chance, renewal
         self._lanes = Lanes() if lanes is None else lanes
+        gate.more = lambda: self._lanes.rows > 0
         self._sweeping = asyncio.Lock()
         self._swept, self._idle_since = -math.inf, math.inf
         self._gone: dict[int, Refused] = {}
@@ -70,7 +72,8 @@ class Runner:
 
     def outlook(self, rows: int, now: float, more: Sequence[Sequence[Ready]] = ()) -> Forecast:
         """Forecast the ``rows`` that are left, by what was measured; ``more``: lanes that are still to come. May be asked by another thread."""
-        return outlook(self.gate, rows, now, self._lanes.crowd(now, more))
+        look = max(0.0, self._swept + SWEEP_SECONDS - now)
+        return outlook(self.gate, rows, now, self._lanes.crowd(now, more, look))
 
     def unfinished(self) -> dict[int, Outcome]:
         """Rows that the portal asked to wait and that were never finished: they keep the portal's code."""
@@ -133,7 +136,7 @@ class Runner:
     async def _walk(self, lane: Lane) -> None:
         """The rows of one document, one after the other, as long as there is room on it."""
         while lane and self.stop is None and self._lanes.has_room(lane[0].request.document):
-            ready = lane.popleft()
+            ready = self._lanes.first(lane)
             try:
                 await self._row(ready)
             except JournalError as error:

@@ -176,6 +176,10 @@ class Throttle:
         held, spare = max(now, self._held), bucket.spare(now)
         return ThrottleState(bucket.rate, bucket.burst, held, len(self._on_wire), pace.episodes, pace.learned, spare)
 
+    def places(self, now: float) -> list[float]:
+        """Seconds until each place of the window that is taken now is free again, for the forecast."""
+        return [at - now for at in list(self._window.frees) if at > now] if self._window else []
+
     @property
     def _freed(self) -> int:
         return self._window.freed if self._window else 0
@@ -251,36 +255,36 @@ class _Window:
     def __init__(self, places: int, seconds: float) -> None:
         self.freed = 0  # places that became free, ever
         self._places, self._seconds = places, seconds
-        self._frees: list[float] = []
+        self.frees: list[float] = []
 
     def next(self, now: float) -> float:
-        over = len(self._frees) - self._places
-        return now if over < 0 else max(now, self._frees[over])
+        over = len(self.frees) - self._places
+        return now if over < 0 else max(now, self.frees[over])
 
     def clear(self, now: float) -> float:
         """Count the places that are free again by now; returns when the next one will be."""
-        gone = bisect_right(self._frees, now)
+        gone = bisect_right(self.frees, now)
         self.freed += gone
-        del self._frees[:gone]
-        return self._frees[0] if self._frees else math.inf
+        del self.frees[:gone]
+        return self.frees[0] if self.frees else math.inf
 
     def belied(self, left: float, now: float, hint: RateHint, unsure: int) -> bool:
         """Whether the answer to a request tells more places than such a window can have left, with what was answered before it ``left``."""
         remaining = sane(hint.remaining, 0, self._places)
         if remaining is None or hint.limit != self._places:
             return False
-        inside = bisect_right(self._frees, left + self._seconds) - bisect_right(self._frees, now + ARRIVAL_BOUND)
+        inside = bisect_right(self.frees, left + self._seconds) - bisect_right(self.frees, now + ARRIVAL_BOUND)
         return remaining > self._places - inside + unsure + BELIED_BY
 
     def leave(self, now: float) -> None:
-        insort(self._frees, now + ARRIVAL_BOUND + self._seconds)
+        insort(self.frees, now + ARRIVAL_BOUND + self._seconds)
 
     def answered(self, left: float, now: float) -> None:
         assumed = left + ARRIVAL_BOUND + self._seconds
-        index = bisect_left(self._frees, assumed)
-        if now + self._seconds < assumed and index < len(self._frees):
-            del self._frees[index]
-            insort(self._frees, now + self._seconds)
+        index = bisect_left(self.frees, assumed)
+        if now + self._seconds < assumed and index < len(self.frees):
+            del self.frees[index]
+            insort(self.frees, now + self._seconds)
 
 
 def _paced(rate: float) -> float:

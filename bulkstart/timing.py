@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
 from bulkstart.batching import Batching
 from bulkstart.forecast import Forecast, Ways, forecast
+from bulkstart.lanes import Lanes
 from bulkstart.options import Options
-from bulkstart.plan import Plan
+from bulkstart.plan import Plan, lanes
 from bulkstart.throttle import Limits
 
 LONG = 120.0
@@ -22,9 +22,7 @@ def expected(plan: Plan, limits: Limits, options: Options, batching: Batching) -
     ways = Ways(
         in_flight=options.max_unknown,
         batch=batching.planned((), limits.safe_rate),
-        lane=max(Counter(ready.request.document for ready in plan.ready).values(), default=1),
-        per_document=options.per_document,
-        life=options.life,
+        crowd=Lanes(options.per_document, options.life).crowd(0.0, lanes(plan.ready)),
     )
     cast = beginning(forecast(rows, limits, ways), options, rows)
     if cast.binds != "request rate" or cast.wait < LONG:

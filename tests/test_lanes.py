@@ -7,7 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkstart.lanes import Crowd, Lanes
+from bulkstart.crowd import Crowd
+from bulkstart.lanes import Lanes
 from bulkstart.model import StartRequest
 from bulkstart.plan import Ready, lanes
 
@@ -147,6 +148,33 @@ def test_the_crowd_is_the_document_with_most_rows_left_and_running():
     assert street.crowd(10.0, lanes(rows(*[7] * 9))).rows == 9
 
 
+def test_rows_in_a_workers_hand_are_rows_left_and_rows_given_up_are_not():
+    street = filled(1, 1, 1, 1)
+    lane = street.take()
+    assert street.crowd(0.0).rows == 3
+    street.may_run(lane.popleft().request.document, 0.0)
+    assert (street.crowd(0.0).rows, street.crowd(0.0).running) == (2, 1)
+    street.put_back(lane)
+    street.take()
+    assert len(street.given_up()) == 2
+    assert street.crowd(0.0).rounds == 0
+
+
+def test_rows_that_nobody_took_yet_are_counted():
+    street = filled(2, 1, 1, 2)
+    assert street.rows == 3
+    lane = street.take()
+    street.first(lane)
+    street.put_back(lane)
+    assert street.rows == 2
+    street.fill(lanes(rows(7)))
+    assert street.rows == 3
+
+
+def test_documents_with_as_many_rounds_to_come_are_counted():
+    assert filled(2, 1, 1, 1, 2, 2, 2, 2, 3, 3).crowd(0.0, look=4.0) == Crowd(4, 0, 0.0, 2, None, None, 2, 4.0)
+
+
 def test_a_turn_is_what_passes_from_a_start_until_a_sweep_finds_it_gone_while_a_row_waits():
     street = filled(1, 1, 1, 2, 2, 3)
     for _ in range(3):
@@ -168,4 +196,4 @@ def test_where_no_bound_is_set_nobody_waits_and_nothing_is_kept():
     street = filled(0, 1, 1, 1)
     street.may_run(DOCUMENT, 1.0)
     street.swept({}, 5.0)
-    assert street.crowd(6.0) == Crowd(1, 0, 0.0, 0, None, None)
+    assert street.crowd(6.0) == Crowd()
