@@ -51,7 +51,13 @@ class Crowd:
         if self.rounds <= 0 or span is None:
             return 0.0
         last = self.rows + self.running - self.rounds * self.per_document
-        return self._first(span) + (self.rounds - 1) * span + max(0.0, self.entities * last - burst) / rate
+        trailing = max(0.0, self.entities * last - burst) / rate
+        if (
+            self.turn is None and self.life is not None
+        ):  # those that begin late in a round miss the look that the others meet, once
+            whole = max(0.0, self.entities * self.per_document - burst) / rate
+            trailing = max(trailing, LOOK * ((self.life % LOOK + whole) // LOOK))
+        return self._first(span) + (self.rounds - 1) * span + trailing
 
     def _first(self, span: float) -> float:
         """Seconds until the next row goes on."""

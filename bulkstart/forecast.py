@@ -14,6 +14,7 @@ from typing import Literal, Self, TypeAlias
 
 from bulkstart.crowd import Crowd
 from bulkstart.daily import Daily
+from bulkstart.operating import BASKETS, SLACK
 from bulkstart.throttle import ARRIVAL_BOUND, Limits
 
 Binds: TypeAlias = Literal["request rate", "platform window", "operating time", "answer time", "per-document waits"]
@@ -86,7 +87,7 @@ class Ways:
     ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: rows that may be unanswered at once;
     ``held``: nothing may leave for so long; ``batch``: rows in a request, at most ``in_flight``; ``spare``: requests that may leave
     at once now (``None``: the whole burst); ``taken``: until each place of the window that is taken now is free again;
-    ``operating``: (kept operating time, its window), of which ``spent``: (until it is free again, how much) of it now;
+    ``operating``: (kept operating time, its window), of which ``spent``: (how long ago, how much) of it now;
     ``seconds_per_request``: from leave to answer with ``batch`` rows, where that is known; ``crowd``: rows that wait for each other.
     """
 
@@ -131,7 +132,7 @@ class _Road:
         self.places, self.ghosts = 0, list[float]()
         if ways.operating and runs > 0:
             self.places = max(1, int(ways.operating[0] / runs))
-            self.ghosts = _ghosts(ways.spent, runs, self.held)[-self.places :]
+            self.ghosts = _ghosts(ways.spent, runs, _reopening(ways.operating[1]) - self.held)[-self.places :]
 
     @property
     def seconds(self) -> float:
@@ -157,7 +158,7 @@ class _Road:
         spacing, credit = 1 / self.limits.safe_rate, (self.spare - 1) / self.limits.safe_rate
         places, span = self.limits.window or (requests, 0.0)
         reopen = span + min(self.each, ARRIVAL_BOUND)
-        operating = self.ways.operating[1] + self.each if self.ways.operating else 0.0
+        operating = _reopening(self.ways.operating[1]) + self.each if self.ways.operating else 0.0
         frees, free_again = list(self.window), list(self.ghosts)
         leaves: list[float] = []
         due = at = 0.0  # when the bucket would let this one go without a burst; when it goes
@@ -213,13 +214,18 @@ class _Road:
         return f"{limits.rate:.3g} requests a second, as {'stated' if limits.stated else 'assumed'}{rows}"
 
 
-def _ghosts(spent: Sequence[tuple[float, float]], each: float, held: float) -> list[float]:
+def _reopening(window: float) -> float:
+    """Seconds until operating time is free again, on average: baskets fall out whole, and their reset is told in whole seconds."""
+    return window * (1 - 1 / (2 * BASKETS)) + SLACK
+
+
+def _ghosts(spent: Sequence[tuple[float, float]], each: float, reopens: float) -> list[float]:
     """When places of operating time that are taken now are free again: one for each start of the present length."""
     ghosts, sum_of = [], 0.0
-    for free, took in spent:
+    for ago, took in spent:
         sum_of += took
         while sum_of >= each / 2:
-            ghosts.append(max(0.0, free - held))
+            ghosts.append(max(0.0, reopens - ago))
             sum_of -= each
     return ghosts
 

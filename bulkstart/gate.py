@@ -64,7 +64,7 @@ class Gate:
             maxlen=100
         )  # seconds from leave to answer, rows: one for each started row
         self.ran: deque[float] = deque(maxlen=20)  # seconds that the portal says a start ran
-        self.succeeded_at: deque[float] = deque(maxlen=200)
+        self.succeeded_at: deque[float] = deque(maxlen=3000)
         self._spending: dict[int, int] = {}
         self.stop: Stop | None = None
         self.more: Callable[[], bool] = lambda: True  # whether rows may come that ask for no slot yet

@@ -184,8 +184,8 @@ class Operating:
         return OperatingState(self._known, self._limit, self._per_start, self._window, max(now, self._held), self._pauses)
 
     def spent(self, now: float) -> list[tuple[float, float]]:
-        """(seconds until it is free again, seconds of it) of our own work, for the forecast."""
-        return [(came + self._window - now, took) for came, took in list(self._work) if came + self._window > now]
+        """(seconds ago, seconds of it) of our own work in the window, for the forecast."""
+        return [(now - came, took) for came, took in list(self._work)]
 
     # ------------------------------------------------------------------------------------------------------ the sum
 

@@ -9,8 +9,8 @@ from bulkstart.forecast import Forecast, Ways, forecast
 from bulkstart.gate import Gate
 from bulkstart.throttle import PACED_MARGIN, Limits
 
-ENOUGH = 20
-"""Starts behind which a rate that was learned from refusals is told by what got through."""
+ENOUGH, LATELY = 20, 60.0
+"""Starts behind which a rate that was learned from refusals is told by what got through, and the seconds in which they count."""
 
 
 def outlook(gate: Gate, rows: int, now: float, crowd: Crowd | None = None) -> Forecast:
@@ -35,12 +35,15 @@ def outlook(gate: Gate, rows: int, now: float, crowd: Crowd | None = None) -> Fo
 
 
 def _limits(gate: Gate, now: float) -> Limits:
-    """The limits as they are now: a rate that refusals taught swings, so what got through lately tells it better."""
-    limits, state, lately = gate.throttle.limits, gate.throttle.state(now), gate.succeeded_at
+    """The limits as they are now: a rate that refusals taught swings, so what got through since the first of them tells it better."""
+    limits, state = gate.throttle.limits, gate.throttle.state(now)
     rate = state.rate
-    if state.learned and len(lately) >= ENOUGH and lately[-1] > lately[0]:
-        rate = (len(lately) - 1) / (lately[-1] - lately[0])
-    if not state.learned and limits.stated:
+    if state.learned:
+        since = max(state.since, now - LATELY)
+        lately = [at for at in list(gate.succeeded_at) if at >= since]
+        if len(lately) >= ENOUGH and lately[-1] > lately[0]:
+            rate = (len(lately) - 1) / (lately[-1] - lately[0])
+    elif limits.stated:
         return limits
     return Limits(rate / PACED_MARGIN, None, stated=limits.stated, window=limits.window)
 

@@ -29,6 +29,7 @@ class Pace:
     def __init__(self, rate: float, cap: float, now: float) -> None:
         self.rate, self.cap = rate, cap
         self.level, self.episodes, self.paced = math.inf, 0, False
+        self.since = now  # the first refusal
         self._begin, self._floor = rate, min(SLOWEST, rate)
         self._step, self._depth, self._calm = 0.0, 0.0, 1.0
         self._first = (0, now)  # ticket and instant at which the latest episode began
@@ -57,6 +58,7 @@ class Pace:
         else:
             self.fall_to(*self._believed(ticket, left))
         self._first, self._refused, self._hold = (ticket, left), 0, 0.0
+        self.since = self.since if self.episodes else left
         self.episodes += 1
 
     def _believed(self, ticket: int, left: float) -> tuple[float, float]:

@@ -63,7 +63,8 @@ class Limits:
 class ThrottleState:
     """For the bar and the forecast: rate and burst now, until when everybody is held, requests unanswered, episodes of refusal.
 
-    ``learned``: the rate comes from refusals, no longer from what was stated or assumed; ``spare``: requests that may leave at once.
+    ``learned``: the rate comes from refusals, the first at ``since``, no longer from what was stated or assumed; ``spare``: requests that
+    may leave at once.
     """
 
     rate: float
@@ -73,6 +74,7 @@ class ThrottleState:
     episodes: int
     learned: bool
     spare: float
+    since: float
 
 
 class Throttle:
@@ -174,7 +176,7 @@ class Throttle:
         """What the throttle does at present."""
         pace, bucket = self._pace, self._bucket
         held, spare = max(now, self._held), bucket.spare(now)
-        return ThrottleState(bucket.rate, bucket.burst, held, len(self._on_wire), pace.episodes, pace.learned, spare)
+        return ThrottleState(bucket.rate, bucket.burst, held, len(self._on_wire), pace.episodes, pace.learned, spare, pace.since)
 
     def places(self, now: float) -> list[float]:
         """Seconds until each place of the window that is taken now is free again, for the forecast."""

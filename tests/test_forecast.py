@@ -146,15 +146,15 @@ def test_operating_time_binds_where_starts_are_long_and_comes_in_rounds():
 
 
 def test_operating_time_that_is_used_already_leaves_more_for_the_next_round():
-    def cast(rows, used, free=60.0):
-        spent = [(free, 1.0)] * used
+    def cast(rows, used, ago=0.0):
+        spent = [(ago, 1.0)] * used
         return forecast(rows, Limits(50, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0), spent=spent)).seconds
 
-    assert 61 < cast(50, 0) < 64, "two of them behind the first window"
-    assert 64 < cast(50, 40) < 70, "42 of them, ten at a time"
-    assert cast(10, 48) > 60
-    assert 5 < cast(10, 48, 5.0) < 8, "it is free again in five seconds"
-    assert cast(50, 48, 5.0) < 75, "48 of them then, and two behind their window"
+    assert 58 < cast(50, 0) < 62, "two of them behind the first window"
+    assert 61 < cast(50, 40) < 68, "42 of them, ten at a time"
+    assert cast(10, 48) > 57
+    assert 5 < cast(10, 48, 53.0) < 8, "it is free again in five seconds"
+    assert cast(50, 48, 53.0) < 72, "48 of them then, and two behind their window"
 
 
 def test_rows_of_one_entity_wait_for_each_other():
