@@ -87,7 +87,7 @@ class Ways:
     ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: rows that may be unanswered at once;
     ``held``: nothing may leave for so long; ``batch``: rows in a request, at most ``in_flight``; ``spare``: requests that may leave
     at once now (``None``: the whole burst); ``taken``: until each place of the window that is taken now is free again;
-    ``operating``: (kept operating time, its window), of which ``spent``: (how long ago, how much) of it now;
+    ``operating``: (kept operating time, its window, what the portal counts for a start), of which ``spent``: (how long ago, how much) now;
     ``seconds_per_request``: from leave to answer with ``batch`` rows, where that is known; ``crowd``: rows that wait for each other.
     """
 
@@ -96,7 +96,7 @@ class Ways:
     held: float = 0.0
     batch: int = 1
     spare: float | None = None
-    operating: tuple[float, float] | None = None
+    operating: tuple[float, float, float] | None = None
     taken: Sequence[float] = ()
     spent: Sequence[tuple[float, float]] = ()
     seconds_per_request: float | None = None
@@ -130,9 +130,10 @@ class _Road:
         self.held = max(0.0, ways.held)
         self.window = sorted(max(0.0, free - self.held) for free in ways.taken) if limits.window else []
         self.places, self.ghosts = 0, list[float]()
-        if ways.operating and runs > 0:
-            self.places = max(1, int(ways.operating[0] / runs))
-            self.ghosts = _ghosts(ways.spent, runs, _reopening(ways.operating[1]) - self.held)[-self.places :]
+        if ways.operating and ways.operating[2] > 0:
+            kept, window, counted = ways.operating
+            self.places = max(1, int(kept / counted / ways.batch))
+            self.ghosts = _ghosts(ways.spent, counted * ways.batch, _reopening(window) - self.held)[-self.places :]
 
     @property
     def seconds(self) -> float:

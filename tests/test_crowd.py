@@ -52,6 +52,12 @@ def test_the_last_round_of_many_documents_leaves_at_the_rate():
     assert (one, many) == (60, 60 + (80 - 20) / 20)
 
 
+def test_documents_that_begin_late_in_a_round_meet_a_later_look_once():
+    """A round of 80 rows takes 8 s; what starts behind the fifth second still runs at the look after 20 s."""
+    assert Crowd(8, per_document=2, life=15.0, entities=40).seconds(10, 1) == 3 * 20 + 10
+    assert Crowd(8, per_document=2, life=11.0, entities=40).seconds(10, 1) == pytest.approx(3 * 20 + 7.9)
+
+
 def test_without_a_bound_nobody_waits_and_without_a_life_nobody_knows():
     assert not Crowd(9).unknown
     assert Crowd(9).seconds(1, 1) == Crowd(9, per_document=2).seconds(1, 1) == 0

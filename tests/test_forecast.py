@@ -138,17 +138,17 @@ def test_what_is_said_is_never_off_by_more_than_a_quarter(seconds):
 
 def test_operating_time_binds_where_starts_are_long_and_comes_in_rounds():
     """300 starts of a second, of which 48 s fit into a minute: 299 // 48 = 6 rounds of a minute."""
-    cast = forecast(300, Limits(2, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0)))
+    cast = forecast(300, Limits(2, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0, 1.0)))
     assert cast.binds == "operating time"
     assert cast.seconds == pytest.approx(6 * 61, rel=0.05)
     assert "operating time of 48 seconds in 60 seconds" in cast.text
-    assert forecast(300, Limits(2, 50), Ways(seconds_per_start=0.02, operating=(48.0, 60.0))).binds == "request rate"
+    assert forecast(300, Limits(2, 50), Ways(seconds_per_start=0.02, operating=(48.0, 60.0, 0.02))).binds == "request rate"
 
 
 def test_operating_time_that_is_used_already_leaves_more_for_the_next_round():
     def cast(rows, used, ago=0.0):
         spent = [(ago, 1.0)] * used
-        return forecast(rows, Limits(50, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0), spent=spent)).seconds
+        return forecast(rows, Limits(50, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0, 1.0), spent=spent)).seconds
 
     assert 58 < cast(50, 0) < 62, "two of them behind the first window"
     assert 61 < cast(50, 40) < 68, "42 of them, ten at a time"

@@ -166,6 +166,14 @@ def test_answers_that_bind_do_not_let_the_rate_run_away():
     assert throttle.state(1e4).rate < 12
 
 
+def test_a_portal_that_slowed_tenfold_for_a_minute_is_used_again_behind_it():
+    """1,900 rows at 20/s, with 2/s from 20 to 80 s: ideally they end at 146.5 s."""
+    portal = LeakyBucket(50, 20, changes=[(20, 2), (80, 20)])
+    done = run(Limits(20, 50), portal, 1900, workers=64, latency=(0.005, 0.1))
+    assert 146.5 / done.taken >= 0.83
+    assert done.refused_share < 0.01
+
+
 @pytest.mark.parametrize("after", [None, 1.5])
 def test_a_portal_that_slows_tenfold_is_followed(after):
     done = run(Limits(20, 50), LeakyBucket(50, 20, changes=[(20, 2)]), 700, retry_after=after)

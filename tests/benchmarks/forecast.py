@@ -82,8 +82,8 @@ CASES: dict[str, Case] = {
     "10+10/s behind 300 in 60 s": Case(
         lasting(0.05, {"platform": {"requests": 300, "seconds": 60}, **bucket(10, 10)}, **UNTOLD), 900, {"rate": 10, "burst": 10}, native=False
     ),
-    "8 rows on each of 40 entities, 15 s": Case(
-        lasting(0.05, bucket(20, 20), 15.0, **UNTOLD), 40, {"rate": 20, "burst": 20, "life": 15.0}, rows=8, native=False
+    "8 rows on each of 40 entities, 12 s": Case(
+        lasting(0.05, bucket(20, 20), 12.0, **UNTOLD), 40, {"rate": 20, "burst": 20, "life": 12.0}, rows=8, native=False
     ),
     "12 rows on each of 5 entities, 4 s, native": Case(lasting(0.05, PLAN, 4.0), 5, {"life": 4.0}, rows=12),
     "the same, life untold": Case(lasting(0.05, PLAN, 4.0), 5, {}, rows=12, live=True),
