@@ -30,7 +30,7 @@ from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
 from bulkstart.journal_view import EMPTY, Note, View
-from bulkstart.lanes import Lanes
+from bulkstart.lanes import Lanes, crowded
 from bulkstart.locks import RunIsLiveError
 from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
@@ -227,7 +227,7 @@ class Job(Work):
                 gate,
                 settle,
                 halts=halts,
-                lanes=Lanes(options.per_document, options.life),
+                lanes=Lanes(options.per_document, options.life, crowded(begun.plan.ready, options.per_document)),
                 sweep=partial(count_running, self._portal, line.send, met.throttle),
                 attempts=self._resumed.attempts(begun.sheet) if self._resumed else None,
                 renewal=Renewal(partial(self._renew, line)) if self._portal.has_session else None,

@@ -7,26 +7,36 @@ until a sweep of the running list says better.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
-from bulkstart.crowd import Crowd
+from bulkstart.crowd import Crowd, Life
 from bulkstart.plan import Ready
 
 Document = tuple[str, int]
 Lane = deque[Ready]
-TURNS = 20  # workflows found gone that tell how long the next ones are waited for
+
+
+def crowded(rows: Iterable[Ready], per_document: int) -> set[Document]:
+    """The documents with more rows than may run at once."""
+    counts = Counter(row.request.document for row in rows)
+    return {document for document, count in counts.items() if count > per_document}
 
 
 class Lanes:
-    """``per_document``: workflows that may run on one document at once; 0 = no bound. ``life``: seconds that one runs, as the user knows it."""
+    """``per_document``: workflows that may run on one document at once; 0 = no bound. ``life``: seconds that one runs, as the user knows it.
 
-    def __init__(self, per_document: int = 0, life: float | None = None) -> None:
-        self._per_document, self._life = per_document, life
+    ``crowded``: documents whose rows will wait for each other; for no others is it kept when they began (``None``: for all).
+    """
+
+    def __init__(
+        self, per_document: int = 0, life: float | None = None, crowded: Container[Document] | None = None
+    ) -> None:  # fmt: skip
+        self._per_document, self._life, self._of = per_document, life, crowded
         self._ready: deque[Lane] = deque()
         self._waiting: list[Lane] = []
         self._running: Counter[Document] = Counter()
         self._began: dict[Document, deque[float]] = {}  # of our own workflows that no sweep has found gone
-        self._turns: deque[float] = deque(maxlen=TURNS)
+        self._seen = Life()
         self._crowded: list[Lane] = []  # those that will have to wait
         self.rows = 0  # that nobody took yet
 
@@ -71,21 +81,18 @@ class Lanes:
     def may_run(self, document: Document, now: float = 0.0) -> None:
         """A workflow was started on ``document``, or may have been."""
         self._running[document] += 1
-        if self._per_document:
+        if self._per_document and (self._of is None or document in self._of):
             self._began.setdefault(document, deque()).append(now)
 
     def swept(self, running: Mapping[Document, int], now: float = 0.0) -> bool:
         """What the running list shows now; true where some lane may go on."""
         self._running = Counter(running)
         waiting, self._waiting = self._waiting, []
-        awaited = {lane[0].request.document for lane in waiting}
-        for document, began in list(self._began.items()):
-            for _ in range(len(began) - running.get(document, 0)):
-                turn = now - began.popleft()
-                if document in awaited:
-                    self._turns.append(turn)
-            if not began:
-                del self._began[document]
+        gone: list[float] = []
+        for document, began in self._began.items():
+            gone += (began.popleft() for _ in range(len(began) - running.get(document, 0)))
+        self._began = {document: began for document, began in self._began.items() if began}
+        self._seen.looked(gone, (began[0] for began in self._began.values()), now)
         self._ready.extend(waiting)
         return any(self.has_room(lane[0].request.document) for lane in waiting)
 
@@ -98,21 +105,20 @@ class Lanes:
         return rows
 
     def crowd(self, now: float, more: Sequence[Sequence[Ready]] = (), look: float = 0.0) -> Crowd:
-        """The document that will be waited for longest, with lanes that are still to come; ``look``: seconds until the next sweep.
+        """The document that will be waited for longest: of those with most rounds to come the one that began last.
 
-        May be asked by another thread.
+        ``more``: lanes that are still to come; ``look``: seconds until the next sweep. May be asked by another thread.
         """
         left: Counter[Document] = Counter()
         for lane in (*list(self._crowded), *more):
             for first in list(lane)[:1]:
                 left[first.request.document] += len(lane)
+        life = self._seen.seconds or self._life
         if not left or not self._per_document:
-            return Crowd(per_document=self._per_document, life=self._life)
+            return Crowd(per_document=self._per_document, life=life)
         running = {document: tuple(self._began.get(document, ())) for document in left}
-        rounds = Counter(-(-(rows + len(running[document])) // self._per_document) for document, rows in left.items())
-        most = max(left, key=lambda document: left[document] + len(running[document]))
-        began, turns = running[most], sorted(self._turns)
-        return Crowd(
-            left[most], len(began), now - began[0] if began else 0.0, self._per_document, turns[len(turns) // 2] if turns else None,
-            self._life, rounds[max(rounds)], look,
-        )  # fmt: skip
+        rounds = {document: -(-(rows + len(running[document])) // self._per_document) for document, rows in left.items()}
+        oldest = {document: began[0] if began else now for document, began in running.items()}
+        last = max(left, key=lambda document: (rounds[document], oldest[document], left[document]))
+        entities = sum(count == rounds[last] for count in rounds.values())
+        return Crowd(left[last], len(running[last]), now - oldest[last], self._per_document, life, entities, look)

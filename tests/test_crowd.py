@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkstart.crowd import LOOK, Crowd
+from bulkstart.crowd import LOOK, Crowd, Life
 
 
 def walked(rows, life, per_document):
@@ -32,19 +32,10 @@ def test_it_is_the_walk_through_the_looks(rows, life, per_document):
     )
 
 
-def test_a_turn_that_was_seen_beats_the_users_word():
-    assert (
-        Crowd(8, per_document=2, life=57.0, turn=30.0).seconds(10, 10)
-        == Crowd(8, per_document=2, turn=30.0).seconds(10, 10)
-        == 90
-    )
-
-
 def test_what_runs_already_is_waited_for_until_the_look_behind_its_end():
     crowd = Crowd(2, 2, 25.0, 2, life=57.0, look=4.0)
     assert crowd.seconds(10, 10) == 34, "it ends in 32 s; looks come in 4, 14, 24 and 34"
     assert Crowd(2, 2, 100.0, 2, life=57.0, look=4.0).seconds(10, 10) == 4, "it should have ended: the next look tells"
-    assert Crowd(2, 2, 8.0, 2, turn=10.0, look=2.0).seconds(10, 10) == 2
 
 
 def test_the_last_round_of_many_documents_leaves_at_the_rate():
@@ -64,3 +55,24 @@ def test_without_a_bound_nobody_waits_and_without_a_life_nobody_knows():
     assert Crowd(9, per_document=2).unknown
     assert not Crowd(2, per_document=2).unknown
     assert not Crowd(9, per_document=2, life=math.pi).unknown
+
+
+def lives(*ends, looks):
+    """What is seen of workflows that begin and end at these instants."""
+    life, there = Life(), list(ends)
+    for now in looks:
+        gone = [one for one in there if one[1] <= now]
+        there = [one for one in there if one[1] > now]
+        life.looked([began for began, _ in gone], [began for began, _ in there if began <= now], now)
+    return life.seconds
+
+
+@given(life=st.floats(1.0, 80.0), begins=st.lists(st.floats(0.0, 30.0), min_size=1, max_size=12))
+def test_a_life_that_all_share_is_found_to_half_a_look(life, begins):
+    found = lives(*[(began, began + life) for began in begins], looks=[10.0 * n for n in range(1, 14)])
+    assert abs(found - life) <= LOOK / 2 + 1e-6
+
+
+def test_where_lives_differ_the_median_is_told_and_nothing_where_none_ended():
+    assert lives((0.0, 500.0), looks=[10.0, 20.0]) is None
+    assert lives((0.0, 5.0), (0.0, 44.0), (0.0, 45.0), looks=[10.0, 20.0, 30.0, 40.0, 50.0]) == 45.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulkstart.crowd import Crowd
-from bulkstart.lanes import Lanes
+from bulkstart.lanes import Lanes, crowded
 from bulkstart.model import StartRequest
 from bulkstart.plan import Ready, lanes
 
@@ -160,6 +160,17 @@ def test_rows_in_a_workers_hand_are_rows_left_and_rows_given_up_are_not():
     assert street.crowd(0.0).rounds == 0
 
 
+def test_only_of_documents_with_more_rows_than_may_run_at_once_is_it_kept_when_they_began():
+    several = rows(1, 1, 1, 2, 2, 3)
+    assert crowded(several, 2) == {("deal", 1)}
+    street = Lanes(2, None, crowded(several, 2))
+    street.fill(lanes(several))
+    for document in (("deal", 1), ("deal", 3)):
+        street.may_run(document, 1.0)
+    assert street.crowd(5.0).running == 1
+    assert street._began.keys() == {("deal", 1)}
+
+
 def test_rows_that_nobody_took_yet_are_counted():
     street = filled(2, 1, 1, 2)
     assert street.rows == 3
@@ -172,24 +183,21 @@ def test_rows_that_nobody_took_yet_are_counted():
 
 
 def test_documents_with_as_many_rounds_to_come_are_counted():
-    assert filled(2, 1, 1, 1, 2, 2, 2, 2, 3, 3).crowd(0.0, look=4.0) == Crowd(4, 0, 0.0, 2, None, None, 2, 4.0)
+    assert filled(2, 1, 1, 1, 2, 2, 2, 2, 3, 3).crowd(0.0, look=4.0) == Crowd(4, 0, 0.0, 2, None, 2, 4.0)
 
 
-def test_a_turn_is_what_passes_from_a_start_until_a_sweep_finds_it_gone_while_a_row_waits():
-    street = filled(1, 1, 1, 2, 2, 3)
-    for _ in range(3):
+def test_how_long_a_workflow_runs_is_seen_from_sweeps_and_beats_the_users_word():
+    street = Lanes(1, life=90.0)
+    street.fill(lanes(rows(1, 1, 2, 2)))
+    for second in (2.0, 4.0):
         lane = street.take()
-        street.may_run(lane.popleft().request.document, 2.0)
+        street.may_run(street.first(lane).request.document, second)
         street.put_back(lane)
-    assert street.take() is None
-    assert street.crowd(9.0).turn is None
-    street.swept({("deal", 2): 1}, 12.0)
-    crowd = street.crowd(13.0)
-    assert crowd.turn == 10.0, "deal 1 is gone; for deal 3 nobody waited"
-    street.take()
-    assert street.take() is None
-    street.swept({}, 32.0)
-    assert street.crowd(33.0).turn == 30.0, "of 10 and 30 the longer"
+    assert street.crowd(9.0).life == 90.0
+    street.swept({("deal", 1): 1, ("deal", 2): 1}, 10.0)
+    assert street.crowd(11.0).life == 90.0
+    street.swept({("deal", 2): 1}, 20.0)
+    assert street.crowd(21.0).life == 17.0, "the first ended between 8 and 18, the second lives longer than 16"
 
 
 def test_where_no_bound_is_set_nobody_waits_and_nothing_is_kept():

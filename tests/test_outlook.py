@@ -91,7 +91,7 @@ def test_a_hold_comes_on_top():
 def test_rows_that_wait_for_room_on_their_document_count():
     async def go():
         gate = Gate(Throttle(STATED, Gate.now()))
-        return outlook(gate, 20, gate.now(), Crowd(10, 2, 20.0, 2, turn=60.0, look=5.0))
+        return outlook(gate, 20, gate.now(), Crowd(10, 2, 20.0, 2, life=55.0, look=5.0))
 
     cast = run(go())
     assert cast.binds == "per-document waits"
