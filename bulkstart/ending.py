@@ -42,6 +42,10 @@ class Begun:
     """Rows whose entity runs the template already, where that was asked for."""
     notes: tuple[str, ...] = ()
 
+    def foretold(self, rest: Forecast | None) -> Begun:
+        """The same with what its canary forecast of the rest."""
+        return dataclasses.replace(self, forecast=dataclasses.replace(self.forecast, rest=rest))
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -57,11 +61,6 @@ class Finished:
     stop: Stop | None = None
     templates: Sequence[Template] = ()
     counts: dict[str, int] = field(default_factory=dict)
-
-
-def foretold(begun: Begun, rest: Forecast | None) -> Begun:
-    """``begun`` with what its canary forecast of the rest."""
-    return dataclasses.replace(begun, forecast=dataclasses.replace(begun.forecast, rest=rest))
 
 
 def ending(

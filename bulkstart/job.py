@@ -11,17 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkstart.claiming import Claimant, LateProblemsError
-from bulkstart.ending import (
-    INTERRUPTED,
-    NOT_CONFIRMED,
-    SHEET_HAS_PROBLEMS,
-    WHOLE_SHEET,
-    Begun,
-    Finished,
-    ending,
-    finished,
-    foretold,
-)
+from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
 from bulkstart.errors import JournalError, UsageError
 from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate
@@ -243,7 +233,7 @@ class Job(Work):
             self._front.say(f"the portal warns: {warning}; the rate was halved")
         if throttled := runner.tally.throttled:
             self._front.say(f"the portal asked for time in {throttled:,} answers; the rate followed it")
-        return self._closed(foretold(begun, rest), journal, run_id, runner, settled)
+        return self._closed(begun.foretold(rest), journal, run_id, runner, settled)
 
     def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
         """Close the run on disk before anything else can go wrong."""
