@@ -43,6 +43,10 @@ class Begun:
     """Rows whose entity runs the template already, where that was asked for."""
     notes: tuple[str, ...] = ()
 
+    def foretold(self, rest: Forecast | None) -> Begun:
+        """The same with what its canary forecast of the rest."""
+        return dataclasses.replace(self, forecast=dataclasses.replace(self.forecast, rest=rest))
+
 
 _OF_PROBLEM = tuple(field.name for field in dataclasses.fields(Problem))
 _fields = attrgetter(*_OF_PROBLEM)  # ``asdict`` copies each value and takes a second for 200,000 problems

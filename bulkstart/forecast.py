@@ -7,18 +7,20 @@ for each other; each of these alone gives a time, the longest binds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, Self, TypeAlias
 
+from bulkstart.crowd import Crowd
 from bulkstart.daily import Daily
+from bulkstart.operating import BASKETS, SLACK
 from bulkstart.throttle import ARRIVAL_BOUND, Limits
 
 Binds: TypeAlias = Literal["request rate", "platform window", "operating time", "answer time", "per-document waits"]
 
 FOLLOWED = 20_000  # requests followed one by one; what comes after repeats the last round of the window
 SOON, MINUTE, HOUR, DAY = 10, 60, 3600, 86_400
-LOOK = 10.0  # seconds between two looks at the running list, by which a waiting row goes on (interface.md, --per-document)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Forecast:
     """``requests`` will leave within ``seconds``, the present hold and the last answer included. ``why``: what binds, for people.
 
     ``ends``: when that is, in local time, where it was said when it begins, ``wait`` seconds later; ``left``: rows that a deadline leaves.
-    ``others``: what would change it, as (what, forecast).
+    ``others``: what would change it, as (what, forecast); ``rest``: what the canary's measures forecast of the rows behind it.
     """
 
     requests: int
@@ -37,6 +39,7 @@ class Forecast:
     wait: float = 0.0
     left: int = 0
     others: tuple[tuple[str, Forecast], ...] = ()
+    rest: Forecast | None = None
 
     @property
     def text(self) -> str:
@@ -57,9 +60,10 @@ class Forecast:
         return replace(self, ends=ends, wait=(ends - now).total_seconds(), left=left)
 
     def to_json(self) -> dict[str, object]:
-        """``requests``, ``seconds``, ``binds``, ``text``, and where known ``ends``, ``left`` and ``others``.
+        """``requests``, ``seconds``, ``binds``, ``text``, and where known ``ends``, ``left``, ``others`` and ``afterCanary``.
 
-        ``ends``: ISO 8601, local time with offset; ``left``: rows behind the deadline; ``others``: ``[{"change", "seconds"}]``.
+        ``ends``: ISO 8601, local time with offset; ``left``: rows behind the deadline; ``others``: ``[{"change", "seconds"}]``;
+        ``afterCanary``: an object of the same kind, of the rows behind the canary, from the moment when that was done.
         """
         told: dict[str, object] = {
             "requests": self.requests,
@@ -71,6 +75,8 @@ class Forecast:
             told |= {"ends": self.ends.astimezone().isoformat(timespec="seconds"), "left": self.left}
         if self.others:
             told["others"] = [{"change": change, "seconds": round(other.seconds, 1)} for change, other in self.others]
+        if self.rest:
+            told["afterCanary"] = self.rest.to_json()
         return told
 
 
@@ -80,8 +86,9 @@ class Ways:
 
     ``seconds_per_start``: mean time from leave to answer where it was measured; ``in_flight``: rows that may be unanswered at once;
     ``held``: nothing may leave for so long; ``batch``: rows in a request, at most ``in_flight``; ``spare``: requests that may leave
-    at once now (``None``: the whole burst); ``operating``: (kept operating time, its window), with ``used`` of it now;
-    ``lane``: rows of the entity that has most of them, of which ``per_document`` may run at once (0: all), each for ``life``.
+    at once now (``None``: the whole burst); ``taken``: until each place of the window that is taken now is free again;
+    ``operating``: (kept operating time, its window, what the portal counts for a start), of which ``spent``: (how long ago, how much) now;
+    ``seconds_per_request``: from leave to answer with ``batch`` rows, where that is known; ``crowd``: rows that wait for each other.
     """
 
     seconds_per_start: float | None = None
@@ -89,11 +96,11 @@ class Ways:
     held: float = 0.0
     batch: int = 1
     spare: float | None = None
-    operating: tuple[float, float] | None = None
-    used: float = 0.0
-    lane: int = 1
-    per_document: int = 0
-    life: float | None = None
+    operating: tuple[float, float, float] | None = None
+    taken: Sequence[float] = ()
+    spent: Sequence[tuple[float, float]] = ()
+    seconds_per_request: float | None = None
+    crowd: Crowd = field(default_factory=Crowd)
 
     def __post_init__(self) -> None:
         if self.in_flight < 1 or self.batch < 1:
@@ -107,7 +114,7 @@ def forecast(rows: int, limits: Limits, ways: Ways | None = None) -> Forecast:
     road = _Road(rows, limits, ways or Ways())
     binds = road.binds
     seconds = road.seconds if rows > 0 else 0.0
-    return Forecast(max(0, road.requests), seconds, binds, road.why(binds))
+    return Forecast(max(0, road.requests), seconds, binds, road.why(binds) + road.besides)
 
 
 class _Road:
@@ -116,25 +123,26 @@ class _Road:
     def __init__(self, rows: int, limits: Limits, ways: Ways) -> None:
         self.limits, self.ways = limits, ways
         self.requests = math.ceil(rows / ways.batch)
-        self.each = max(0.0, ways.seconds_per_start or 0.0) * ways.batch
+        runs = max(0.0, ways.seconds_per_start or 0.0) * ways.batch
+        self.each = runs if ways.seconds_per_request is None else max(0.0, ways.seconds_per_request)
         self.in_flight = max(1, ways.in_flight // ways.batch)
         self.spare = limits.safe_burst if ways.spare is None else max(1.0, ways.spare)
-        self.places = self.ghosts = 0
-        if ways.operating and self.each > 0:
-            self.places = max(1, int(ways.operating[0] / self.each))
-            self.ghosts = min(self.places, round(ways.used / self.each))
+        self.held = max(0.0, ways.held)
+        self.window = sorted(max(0.0, free - self.held) for free in ways.taken) if limits.window else []
+        self.places, self.ghosts = 0, list[float]()
+        if ways.operating and ways.operating[2] > 0:
+            kept, window, counted = ways.operating
+            self.places = max(1, int(kept / counted / ways.batch))
+            self.ghosts = _ghosts(ways.spent, counted * ways.batch, _reopening(window) - self.held)[-self.places :]
 
     @property
     def seconds(self) -> float:
         """From now to the last answer."""
-        return max(max(0.0, self.ways.held) + self._last_leave() + self.each, self._waits())
+        waits = self._waits()
+        return max(self.held + self._last_leave() + self.each, waits and waits + self.each)
 
     def _waits(self) -> float:
-        """Seconds in which the rows of one entity, a few at a time, have run; 0 where nobody knows how long they run."""
-        if not self.ways.per_document or self.ways.life is None:
-            return 0.0
-        rounds = math.ceil(self.ways.lane / self.ways.per_document) - 1
-        return rounds * (self.ways.life + self.each + LOOK / 2)
+        return self.ways.crowd.seconds(self.limits.safe_rate, self.limits.safe_burst)
 
     def _last_leave(self) -> float:
         """Seconds from the first leave to the last."""
@@ -151,18 +159,20 @@ class _Road:
         spacing, credit = 1 / self.limits.safe_rate, (self.spare - 1) / self.limits.safe_rate
         places, span = self.limits.window or (requests, 0.0)
         reopen = span + min(self.each, ARRIVAL_BOUND)
-        operating = self.ways.operating[1] + self.each if self.ways.operating else 0.0
+        operating = _reopening(self.ways.operating[1]) + self.each if self.ways.operating else 0.0
+        frees, free_again = list(self.window), list(self.ghosts)
         leaves: list[float] = []
         due = at = 0.0  # when the bucket would let this one go without a burst; when it goes
         for number in range(requests):
             at = max(at, due - credit)
             if number >= self.in_flight:
                 at = max(at, leaves[number - self.in_flight] + self.each)
-            if number >= places:
-                at = max(at, leaves[number - places] + reopen)
-            if self.places and number + self.ghosts >= self.places:
-                before = number - self.places
-                at = max(at, (leaves[before] if before >= 0 else 0.0) + operating)
+            if len(frees) >= places:
+                at = max(at, frees[-places])
+            if self.places and len(free_again) >= self.places:
+                at = max(at, free_again[-self.places])
+            frees.append(at + reopen)
+            free_again.append(at + operating)
             leaves.append(at)
             due = max(due, at) + spacing
         return leaves
@@ -174,12 +184,20 @@ class _Road:
         window, operating = self.limits.window, self.ways.operating
         alone: dict[Binds, float] = {
             "request rate": max(0.0, (self.requests - self.spare) / self.limits.safe_rate),
-            "platform window": more // window[0] * window[1] if window else 0.0,
-            "operating time": (more + self.ghosts) // self.places * operating[1] if self.places and operating else 0.0,
+            "platform window": (more + len(self.window)) // window[0] * window[1] if window else 0.0,
+            "operating time": (more + len(self.ghosts)) // self.places * operating[1] if self.places and operating else 0.0,
             "answer time": more // self.in_flight * self.each,
             "per-document waits": self._waits(),
         }
         return max(alone, key=lambda name: alone[name])
+
+    @property
+    def besides(self) -> str:
+        """What nobody can foretell."""
+        crowd = self.ways.crowd
+        if not crowd.unknown:
+            return ""
+        return f"; not counted: up to {crowd.rows:,} rows on one entity, {crowd.per_document} at a time; --life says for how long"
 
     def why(self, binds: Binds) -> str:
         """What binds, for people."""
@@ -189,11 +207,28 @@ class _Road:
         if binds == "operating time" and ways.operating:
             return f"the portal's operating time of {ways.operating[0]:.0f} seconds in {about(ways.operating[1]).removeprefix('about ')}"
         if binds == "per-document waits":
-            return f"{ways.lane:,} rows on one entity, {ways.per_document} at a time, each for {about(ways.life or 0.0).removeprefix('about ')}"
+            turn = about(ways.crowd.span or 0.0).removeprefix("about ")
+            return f"{ways.crowd.rows:,} rows on one entity, {ways.crowd.per_document} at a time, a turn of {turn}"
         rows = f", {ways.batch} rows in each" if ways.batch > 1 else ""
         if binds == "answer time":
             return f"{self.each:.1f} seconds for each answer, {self.in_flight} at a time{rows}"
         return f"{limits.rate:.3g} requests a second, as {'stated' if limits.stated else 'assumed'}{rows}"
+
+
+def _reopening(window: float) -> float:
+    """Seconds until operating time is free again, on average: baskets fall out whole, and their reset is told in whole seconds."""
+    return window * (1 - 1 / (2 * BASKETS)) + SLACK
+
+
+def _ghosts(spent: Sequence[tuple[float, float]], each: float, reopens: float) -> list[float]:
+    """When places of operating time that are taken now are free again: one for each start of the present length."""
+    ghosts, sum_of = [], 0.0
+    for ago, took in spent:
+        sum_of += took
+        while sum_of >= each / 2:
+            ghosts.append(max(0.0, reopens - ago))
+            sum_of -= each
+    return ghosts
 
 
 def about(seconds: float) -> str:

@@ -26,6 +26,8 @@ LOOK_AGAIN = 60.0
 """Seconds behind which the wall clock is looked at again: a person or a network may have set it."""
 GATHER = 0.05
 """Seconds in which the rows of an answered request come back for the next one."""
+PATIENT = 20
+"""Started rows whose requests tell how long an answer may be waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,14 @@ class Gate:
         self.throttle, self.max_unknown, self.operating = throttle, max_unknown, operating
         self.batching, self._shut = batching or Batching(), shut
         self._line: deque[_Asking] = deque()
-        self._requests: deque[float] = deque(maxlen=20)  # seconds from leave to answer
-        self.succeeded_at: deque[float] = deque(maxlen=200)
+        self.requests: deque[tuple[float, int]] = deque(
+            maxlen=100
+        )  # seconds from leave to answer, rows: one for each started row
+        self.ran: deque[float] = deque(maxlen=20)  # seconds that the portal says a start ran
+        self.succeeded_at: deque[float] = deque(maxlen=3000)
         self._spending: dict[int, int] = {}
         self.stop: Stop | None = None
+        self.more: Callable[[], bool] = lambda: True  # whether rows may come that ask for no slot yet
         self.on_wire = 0
         self.durations: list[float] = []
         self.paused = False
@@ -153,7 +159,8 @@ class Gate:
         together = list(takewhile(lambda one: not one.alone, islice(self._line, most)))
         if len(together) == size or len(together) < min(most, len(self._line)):  # it is full, or a row that goes alone is next
             return together, now
-        patience = max(GATHER, *self._requests) if self.on_wire else GATHER
+        recent = [seconds for seconds, _ in islice(reversed(self.requests), PATIENT)] if self.on_wire and self.more() else []
+        patience = max([GATHER, *recent])
         return together, asking.since + patience
 
     def _size(self, now: float) -> int:
@@ -183,6 +190,7 @@ class Gate:
 
         ``used_up``: the portal refused some or all of them, since the method's operating time is used up.
         """
+        self.ran.extend(one.duration for one in told if one.duration is not None)
         if self.operating and ticket in self._spending:
             own = self._spending.pop(ticket)
             if seconds is None:
@@ -211,7 +219,7 @@ class Gate:
     def succeeded(self, seconds: float, rows: int = 1) -> None:
         """A start succeeded in a request of ``rows`` that took ``seconds``."""
         self.durations.append(seconds / rows)
-        self._requests.append(seconds)
+        self.requests.append((seconds, rows))
         self._last_success = self.now()
         self.succeeded_at.append(self._last_success)
 

@@ -208,7 +208,7 @@ class Job(Work):
         steering.look()  # what was wished before the first send counts
         try:
             await sending.run(lambda: bool(self._interrupted))
-            return self._closed(begun, journal, steering, sending)
+            return self._closed(begun.foretold(sending.forecast), journal, steering, sending)
         finally:
             self._runner = None  # it holds every row, and the results are still to be written
 

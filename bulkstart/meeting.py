@@ -200,7 +200,7 @@ class _Questions:
             throttle = SharedThrottle(limits, self._began, place, firm=firm)
         for _ in range(self._asked):
             if isinstance(throttle, SharedThrottle) and place is self._place:
-                throttle.counted(self._began)
+                throttle.counted(self._began, loop.time())
             else:
                 throttle.answered(throttle.leave(self._began), loop.time())
         return throttle

@@ -183,6 +183,10 @@ class Operating:
         self._forget(now)
         return OperatingState(self._known, self._limit, self._per_start, self._window, max(now, self._held), self._pauses)
 
+    def spent(self, now: float) -> list[tuple[float, float]]:
+        """(seconds ago, seconds of it) of our own work in the window, for the forecast."""
+        return [(now - came, took) for came, took in list(self._work)]
+
     # ------------------------------------------------------------------------------------------------------ the sum
 
     @property

@@ -159,6 +159,12 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         help="at most N running workflows on one entity; further rows wait; 0 = off (default: 2)",
     )
     group.add_argument(
+        "--life",
+        type=float,
+        metavar="SECONDS",
+        help="how long a workflow runs, as you know it: for the forecast where rows share an entity",
+    )
+    group.add_argument(
         "--reconcile",
         action=argparse.BooleanOptionalAction,
         default=None,

@@ -44,6 +44,7 @@ class StartOptions(TypedDict, total=False):
     halt_same: int
     halt_percent: float
     per_document: int
+    life: float | None
     reconcile: bool | None
     probe_running: bool
     campaign: str
@@ -98,6 +99,7 @@ class Options:
     halt_same: int = 5
     halt_percent: float = 20.0
     per_document: int = 2
+    life: float | None = None
     reconcile: bool | None = None
     probe_running: bool = False
     campaign: str = ""
@@ -112,7 +114,7 @@ class Options:
             value = getattr(self, name)
             if isinstance(value, Real) and not isinstance(value, int | float):
                 object.__setattr__(self, name, int(value) if isinstance(value, Integral) else float(value))
-        for name in ("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"):
+        for name in ("template", "limit", "max_unknown", "rate", "burst", "life", "deadline", "timeout"):
             value = getattr(self, name)
             if value is not None and not (_is_number(value, whole=name in _WHOLE) and 0 < value < float("inf")):
                 raise UsageError(f"{_shown(name)} must be a positive {_kind(name)}, not {value!r}")
@@ -179,7 +181,7 @@ class Options:
 
 
 _NUMBERS = (
-    *("template", "limit", "max_unknown", "rate", "burst", "deadline", "timeout"),
+    *("template", "limit", "max_unknown", "rate", "burst", "life", "deadline", "timeout"),
     *("canary", "halt_doubts", "halt_same", "halt_percent", "per_document"),
 )
 _SWITCHES = (

@@ -19,6 +19,9 @@ WIDEST_CUT = 2.0  # what got through is never taken for less than the rate divid
 CONVEX = 0.4  # how steeply the rate passes beyond its level
 STEP_REQUESTS = 60  # the way back to the level, for each request that the episode saw refused
 STEP_SECONDS, STEP_HOLDS = 10.0, 6.0  # and at least so many seconds, and so many times the hold
+FREE = (
+    1.4  # steps, 2.6 % beyond the level, from which on seconds count and no requests, where more than twice the level was stated
+)
 NEAR = 1.5  # times the level: a refusal below that proves it right
 CALMEST = 4.0  # times that way, where the level proved right again and again
 
@@ -29,6 +32,7 @@ class Pace:
     def __init__(self, rate: float, cap: float, now: float) -> None:
         self.rate, self.cap = rate, cap
         self.level, self.episodes, self.paced = math.inf, 0, False
+        self.since = now  # the first refusal
         self._begin, self._floor = rate, min(SLOWEST, rate)
         self._step, self._depth, self._calm = 0.0, 0.0, 1.0
         self._first = (0, now)  # ticket and instant at which the latest episode began
@@ -46,7 +50,10 @@ class Pace:
             return
         requests = STEP_REQUESTS * max(1, self._refused)
         seconds = max(STEP_SECONDS, STEP_HOLDS * self._hold)
-        self._step += min(1 / requests, 1 / (self.rate * seconds)) / (self._calm if self._step < 1 else 1)
+        step = min(1 / requests, 1 / (self.rate * seconds)) / (self._calm if self._step < 1 else 1)
+        if self._step >= FREE and self.level < self.cap / 2 < math.inf:
+            step = max(step, 1 / (self.rate * STEP_SECONDS))
+        self._step += step
         bend = self._depth if self._step < 1 else CONVEX
         self.rate = min(self.cap, max(self._floor, self.level * (1 + bend * (self._step - 1) ** 3)))
 
@@ -57,6 +64,7 @@ class Pace:
         else:
             self.fall_to(*self._believed(ticket, left))
         self._first, self._refused, self._hold = (ticket, left), 0, 0.0
+        self.since = self.since if self.episodes else left
         self.episodes += 1
 
     def _believed(self, ticket: int, left: float) -> tuple[float, float]:

@@ -6,12 +6,14 @@ Questions change nothing on the portal, so they are asked again where an answer 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bulkstart.gateways import Me
 from bulkstart.gateways.codes import EXPIRED_TOKEN
+from bulkstart.headroom import RateHint
 from bulkstart.inert import inert
 from bulkstart.model import Answer, Busy, Denied, HttpCall, Lost, StartRequest, Template
 from bulkstart.operating import Operating
@@ -72,7 +74,7 @@ class Met:
 def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     """The limit to keep: the user's, else the portal's own word, else the dialect's smaller one, which may be probed upward."""
     host = portal.base_url.split("/")[2].split(":")[0].lower()
-    window = PLATFORM_WINDOW if host in KNOWN_HOSTS else None
+    window = PLATFORM_WINDOW if host in KNOWN_HOSTS else me.window
     native = portal.dialect == "native"
     unstated, polite = (me.bucket or NATIVE, NATIVE_POLITE) if native else (UNSTATED, POLITE)
     stated = wishes.rate or me.rate
@@ -81,6 +83,14 @@ def limits_of(portal: Portal, me: Me, wishes: RateWishes) -> Limits:
     if wishes.polite:
         rate, burst = min(rate, polite[0]), min(burst or polite[1], polite[1])
     return Limits(rate=rate, burst=burst, stated=bool(stated) or wishes.polite or native, window=window)
+
+
+def told_window(hint: RateHint | None) -> tuple[int, float] | None:
+    """The documented window, where the headers of an answer have its size and a reset that can be its (bitrix24-api.md 3.2)."""
+    limit, reset = (hint.limit, hint.reset_seconds) if hint else (None, None)
+    size, seconds = PLATFORM_WINDOW
+    known = limit == size and reset is not None and seconds / 2 < reset <= seconds + 1
+    return PLATFORM_WINDOW if known else None
 
 
 def operating_of(portal: Portal, wishes: RateWishes, now: float) -> Operating | None:
@@ -137,6 +147,7 @@ async def meet(portal: Portal, send: Ask, remembered: str | None, salt: str) -> 
         return _not_met(answer, known, portal.base_url)
     me = portal.gateway.read_me(answer)
     if isinstance(me, Me):
+        me = replace(me, window=told_window(portal.gateway.read_hint(answer, time.time())))
         if fixed or (me.portal and "#" not in (remembered or "")):
             renamed = bool(remembered) and not fixed and remembered != me.portal
             note = f"this address and key were {remembered} before and are {me.portal} now: rows that {remembered} started would start again"

@@ -8,7 +8,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Never, TextIO
 
 from bulkstart.model import Outcome
-from bulkstart.outlook import outlook
 from bulkstart.result_columns import Status
 from bulkstart.runner import Runner
 
@@ -63,7 +62,7 @@ class Bar:
         if state.held_until > now:
             parts.append(f"held {state.held_until - now:.0f} s")
         if left := self._rows - self._counts.total():
-            parts.append(f"{outlook(self._runner.gate, left, now).text.removeprefix('about ').partition(' (')[0]} left")
+            parts.append(f"{self._runner.outlook(left, now).text.removeprefix('about ').partition(' (')[0]} left")
         parts += [f"{count} {status}" for status, count in self._counts.items() if status is not Status.STARTED]
         if self._runner.gate.paused:
             parts.append("paused (bulkstart continue)")

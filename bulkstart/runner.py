@@ -14,8 +14,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
+from bulkstart.crowd import LOOK
 from bulkstart.errors import JournalError
 from bulkstart.exchange import Exchange, Send, Tally
+from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate, Seat
 from bulkstart.gateways import Gateway
 from bulkstart.halts import Halts
@@ -23,6 +25,7 @@ from bulkstart.inert import inert
 from bulkstart.journal_view import Note
 from bulkstart.lanes import Document, Lane, Lanes
 from bulkstart.model import Busy, InDoubt, Outcome, Refused, Verdict
+from bulkstart.outlook import outlook
 from bulkstart.plan import Ready, when
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import EXPIRED, Renewal
@@ -35,7 +38,7 @@ Settle = Callable[[Outcome], None]
 Sweep = Callable[[], Awaitable[Mapping[Document, int] | None]]
 """Counts the workflows that run on each document; ``None``: the list cannot be read."""
 
-SWEEP_SECONDS = 10.0
+SWEEP_SECONDS = LOOK
 DOCUMENT_WAIT = 600.0
 """Seconds that a row waits for room on its document after everything else has ended (interface.md, --per-document)."""
 LIMIT_TEXT = (
@@ -59,12 +62,18 @@ class Runner:
         self._recorder, self._tell = recorder, settle
         self._halts, self._sweep, self._chance, self._renewal = halts, sweep, chance, renewal
         self._lanes = Lanes() if lanes is None else lanes
+        gate.more = lambda: self._lanes.rows > 0
         self._sweeping = asyncio.Lock()
         self._swept, self._idle_since = -math.inf, math.inf
         self._gone: dict[int, Refused] = {}
         self._workers: list[asyncio.Task[None]] = []
         self._left_over: list[Note] = []
         self._asked_to_wait: dict[int, tuple[Ready, Busy]] = {}
+
+    def outlook(self, rows: int, now: float, more: Sequence[Sequence[Ready]] = ()) -> Forecast:
+        """Forecast the ``rows`` that are left, by what was measured; ``more``: lanes that are still to come. May be asked by another thread."""
+        look = max(0.0, self._swept + SWEEP_SECONDS - now)
+        return outlook(self.gate, rows, now, self._lanes.crowd(now, more, look))
 
     def unfinished(self) -> dict[int, Outcome]:
         """Rows that the portal asked to wait and that were never finished: they keep the portal's code."""
@@ -131,7 +140,7 @@ class Runner:
     async def _walk(self, lane: Lane) -> None:
         """The rows of one document, one after the other, as long as there is room on it."""
         while lane and self.stop is None and self._lanes.has_room(lane[0].request.document):
-            ready = lane.popleft()
+            ready = self._lanes.first(lane)
             try:
                 await self._row(ready)
             except JournalError as error:
@@ -149,7 +158,7 @@ class Runner:
             self._swept = now
             running = await self._sweep() if self._sweep else None
             self._swept = self.gate.now()
-            if running is not None and (self._lanes.swept(running) or self.gate.on_wire):
+            if running is not None and (self._lanes.swept(running, self._swept) or self.gate.on_wire):
                 return
             self._idle_since = min(self._idle_since, now)
             if running is None or now - self._idle_since >= DOCUMENT_WAIT:
@@ -259,7 +268,7 @@ class Runner:
         if isinstance(verdict, Refused) and verdict.template_gone:
             self._gone[ready.request.template_id] = Refused(code, message)
         if step.status in (Status.STARTED, Status.IN_DOUBT):
-            self._lanes.may_run(ready.request.document)
+            self._lanes.may_run(ready.request.document, self.gate.now())
         if isinstance(verdict, InDoubt) and verdict.stops:
             self.drain(Stop(code, verdict.stops, 7))
         if stop := self._halts.told(outcome):

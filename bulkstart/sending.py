@@ -13,14 +13,14 @@ from bulkstart.batching import Batching
 from bulkstart.claiming import Claimant
 from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, Begun, known_counts
 from bulkstart.errors import JournalError
+from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate
 from bulkstart.halts import Halts
 from bulkstart.journal import Journal
 from bulkstart.journal_view import Note
-from bulkstart.lanes import Lanes
+from bulkstart.lanes import Lanes, crowded
 from bulkstart.meeting import Meeting
 from bulkstart.model import Outcome
-from bulkstart.outlook import outlook
 from bulkstart.plan import Ready, lanes
 from bulkstart.preflight import operating_of
 from bulkstart.question import pilot_of
@@ -50,6 +50,8 @@ class Sending:
         self._begun, self._line, self._journal = begun, line, journal
         self._steering, self._claimant, self._front = steering, claimant, front
         self._settled: dict[int, Outcome] = {}
+        self.forecast: Forecast | None = None
+        """What the canary's measures forecast of the rest; ``None`` without one."""
         self._writer = ThreadPoolExecutor(1, "bulkstart-journal")
         self._recorder = Recorder(self._record, self._writer)
         self.runner = self._runner(met, batching)
@@ -73,7 +75,7 @@ class Sending:
             gate,
             self._settle,
             halts=Halts(options.halt_doubts, options.halt_same, options.halt_percent),
-            lanes=Lanes(options.per_document),
+            lanes=Lanes(options.per_document, options.life, crowded(self._begun.plan.ready, options.per_document)),
             sweep=partial(count_running, portal, self._line.send, met.throttle),
             attempts=resumed.attempts(self._begun.sheet) if resumed else None,
             renewal=Renewal(self._renew) if portal.has_session else None,
@@ -130,7 +132,8 @@ class Sending:
             await runner.run(lanes(first))
             if runner.stop is None:
                 shown = [(one.label, self._settled[one.position]) for one in first if one.position in self._settled]
-                cast = beginning(outlook(runner.gate, len(rest), runner.gate.now()), options, len(rest))
+                behind = lanes(rest)
+                cast = self.forecast = beginning(runner.outlook(len(rest), runner.gate.now(), behind), options, len(rest))
                 if not await self._goes_on(pilot_of(shown, runner.gate.durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if interrupted() else NOT_CONFIRMED)
         else:

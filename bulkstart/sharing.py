@@ -245,9 +245,9 @@ class SharedThrottle(Throttle):
             self._places[ticket] = at
         return ticket
 
-    def counted(self, now: float) -> None:
-        """A request left and was answered before there was this throttle; its slot was taken."""
-        super().answered(super().leave(now), now)
+    def counted(self, left: float, now: float) -> None:
+        """A request left and was answered by ``now``, before there was this throttle; its slot was taken."""
+        super().answered(super().leave(left), now)
 
     def answered(
         self, ticket: int, now: float, *, throttled: bool = False, lost: bool = False, after: float | None = None,

@@ -25,7 +25,6 @@ from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate
 from bulkstart.journal import Journal
 from bulkstart.model import Outcome
-from bulkstart.outlook import outlook
 from bulkstart.recorder import Recorder
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
@@ -181,7 +180,7 @@ class Steering:
         if gate.paused:
             return replace(told, rate=0.0, hold=None, seconds_left=None, forecast="")
         hold = _steady(_hold(gate, now, wall, shut), self._told.hold)
-        cast, took = self._cast(gate, max(0, left), now, hold), sorted(gate.durations[-100:])
+        cast, took = self._cast(runner, max(0, left), now, hold), sorted(gate.durations[-100:])
         return replace(
             told,
             rate=round(sum(at > now - LATELY for at in gate.succeeded_at) / LATELY, 1),
@@ -192,10 +191,10 @@ class Steering:
             durations=(took[0], took[len(took) // 2], took[-1]) if took else (),
         )
 
-    def _cast(self, gate: Gate, left: int, now: float, hold: Hold | None) -> Forecast:
+    def _cast(self, runner: Runner, left: int, now: float, hold: Hold | None) -> Forecast:
         """The forecast of what is left; of many rows it takes tens of milliseconds of the loop, so that it is made anew now and then."""
         if self._last_cast is None or left < MANY or hold != self._told.hold or now - self._cast_at >= REFRESH:
-            self._last_cast, self._cast_at = outlook(gate, left, now), now
+            self._last_cast, self._cast_at = runner.outlook(left, now), now
         return self._last_cast
 
     # --------------------------------------------------------------------------------------------------- asking

@@ -27,6 +27,7 @@ LONGEST_BACKOFF, BACKOFF = 60.0, 1.4  # our own hold: 1 s, then growing by this 
 SPILL = 10.0  # tokens; what was spilled before that is forgotten
 WARNING_SPACE = 10.0  # seconds in which a second warning is still the first
 ROUNDING = 1e-9  # part of a token that is only floating point
+BELIED_BY = 3  # requests more than a window can have left, as the portal's own headers tell: it is not that window
 OUTAGE = 3  # refusals in a row, with nothing between them, after which a limit is taken for a long window
 
 
@@ -62,7 +63,8 @@ class Limits:
 class ThrottleState:
     """For the bar and the forecast: rate and burst now, until when everybody is held, requests unanswered, episodes of refusal.
 
-    ``learned``: the rate comes from refusals, no longer from what was stated or assumed; ``spare``: requests that may leave at once.
+    ``learned``: the rate comes from refusals, the first at ``since``, no longer from what was stated or assumed; ``spare``: requests that
+    may leave at once.
     """
 
     rate: float
@@ -72,6 +74,7 @@ class ThrottleState:
     episodes: int
     learned: bool
     spare: float
+    since: float
 
 
 class Throttle:
@@ -88,6 +91,7 @@ class Throttle:
         self._headroom = Headroom()
         self._on_wire: dict[int, float] = {}  # ticket and the instant it left
         self._pressed: set[int] = set()  # tickets that left as soon as the bucket let them: they prove something about the rate
+        self._lost = 0  # requests that may not have arrived
         self._last, self._lone = 0, 0  # tickets: the latest of all, the latest that tried the road alone
         self._held, self._struck, self._slowed = now, now, -math.inf
         self._episode, self._failed = 0, 0  # last ticket that belongs to the present episode; episodes since a success
@@ -140,8 +144,11 @@ class Throttle:
             return
         pressed = ticket in self._pressed
         self._pressed.discard(ticket)
+        self._lost += lost
         if self._window:
             self._window.answered(left, now)
+            if hint and not self._pace.episodes and self._window.belied(left, now, hint, self._lost):
+                self._window = None
         if hint:
             self._headroom.told(ticket, left, now, hint, self._freed)
         if lost:
@@ -169,7 +176,11 @@ class Throttle:
         """What the throttle does at present."""
         pace, bucket = self._pace, self._bucket
         held, spare = max(now, self._held), bucket.spare(now)
-        return ThrottleState(bucket.rate, bucket.burst, held, len(self._on_wire), pace.episodes, pace.learned, spare)
+        return ThrottleState(bucket.rate, bucket.burst, held, len(self._on_wire), pace.episodes, pace.learned, spare, pace.since)
+
+    def places(self, now: float) -> list[float]:
+        """Seconds until each place of the window that is taken now is free again, for the forecast."""
+        return [at - now for at in list(self._window.frees) if at > now] if self._window else []
 
     @property
     def _freed(self) -> int:
@@ -246,28 +257,36 @@ class _Window:
     def __init__(self, places: int, seconds: float) -> None:
         self.freed = 0  # places that became free, ever
         self._places, self._seconds = places, seconds
-        self._frees: list[float] = []
+        self.frees: list[float] = []
 
     def next(self, now: float) -> float:
-        over = len(self._frees) - self._places
-        return now if over < 0 else max(now, self._frees[over])
+        over = len(self.frees) - self._places
+        return now if over < 0 else max(now, self.frees[over])
 
     def clear(self, now: float) -> float:
         """Count the places that are free again by now; returns when the next one will be."""
-        gone = bisect_right(self._frees, now)
+        gone = bisect_right(self.frees, now)
         self.freed += gone
-        del self._frees[:gone]
-        return self._frees[0] if self._frees else math.inf
+        del self.frees[:gone]
+        return self.frees[0] if self.frees else math.inf
+
+    def belied(self, left: float, now: float, hint: RateHint, unsure: int) -> bool:
+        """Whether the answer to a request tells more places than such a window can have left, with what was answered before it ``left``."""
+        remaining = sane(hint.remaining, 0, self._places)
+        if remaining is None or hint.limit != self._places:
+            return False
+        inside = bisect_right(self.frees, left + self._seconds) - bisect_right(self.frees, now + ARRIVAL_BOUND)
+        return remaining > self._places - inside + unsure + BELIED_BY
 
     def leave(self, now: float) -> None:
-        insort(self._frees, now + ARRIVAL_BOUND + self._seconds)
+        insort(self.frees, now + ARRIVAL_BOUND + self._seconds)
 
     def answered(self, left: float, now: float) -> None:
         assumed = left + ARRIVAL_BOUND + self._seconds
-        index = bisect_left(self._frees, assumed)
-        if now + self._seconds < assumed and index < len(self._frees):
-            del self._frees[index]
-            insort(self._frees, now + self._seconds)
+        index = bisect_left(self.frees, assumed)
+        if now + self._seconds < assumed and index < len(self.frees):
+            del self.frees[index]
+            insort(self.frees, now + self._seconds)
 
 
 def _paced(rate: float) -> float:

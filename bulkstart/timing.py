@@ -7,8 +7,9 @@ from datetime import datetime
 
 from bulkstart.batching import Batching
 from bulkstart.forecast import Forecast, Ways, forecast
+from bulkstart.lanes import Lanes
 from bulkstart.options import Options
-from bulkstart.plan import Plan
+from bulkstart.plan import Plan, lanes
 from bulkstart.throttle import Limits
 
 LONG = 120.0
@@ -18,7 +19,11 @@ LONG = 120.0
 def expected(plan: Plan, limits: Limits, options: Options, batching: Batching) -> Forecast:
     """How long a plan will take before anything was measured, and what another rate would change."""
     rows = len(plan.ready)
-    ways = Ways(in_flight=options.max_unknown, batch=batching.planned((), limits.safe_rate))
+    ways = Ways(
+        in_flight=options.max_unknown,
+        batch=batching.planned((), limits.safe_rate),
+        crowd=Lanes(options.per_document, options.life).crowd(0.0, lanes(plan.ready)),
+    )
     cast = beginning(forecast(rows, limits, ways), options, rows)
     if cast.binds != "request rate" or cast.wait < LONG:
         return cast

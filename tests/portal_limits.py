@@ -141,11 +141,12 @@ def foreign(rate: float, *, since: float = 0.0, until: float = 1e9) -> Iterable[
 
 @dataclass(slots=True)
 class Drive:
-    """What came of a run. Times of arrivals at the portal, refused ones included; ``accepted`` those that got through."""
+    """What came of a run. Times of arrivals at the portal, refused ones included; ``accepted`` those that got through, ``turned_away`` the others."""
 
     left: list[float] = field(default_factory=list)
     arrived: list[float] = field(default_factory=list)
     accepted: list[float] = field(default_factory=list)
+    turned_away: list[float] = field(default_factory=list)
     refused: int = 0
     foreign_refused: int = 0
 
@@ -242,6 +243,8 @@ class _Dispatcher:
         if reply.accepted:
             self.done.accepted.append(now)
             back += self.chance.uniform(*self.road.service)
+        else:
+            self.done.turned_away.append(now)
         lost = self.chance.random() < self.road.lost
         self._push(now + (10.0 if lost else back), "answer", ticket, reply, lost)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bulkstart.crowd import Crowd
 from bulkstart.daily import Daily
 from bulkstart.forecast import Ways, about, forecast
 from bulkstart.throttle import Limits, Throttle
@@ -137,35 +138,62 @@ def test_what_is_said_is_never_off_by_more_than_a_quarter(seconds):
 
 def test_operating_time_binds_where_starts_are_long_and_comes_in_rounds():
     """300 starts of a second, of which 48 s fit into a minute: 299 // 48 = 6 rounds of a minute."""
-    cast = forecast(300, Limits(2, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0)))
+    cast = forecast(300, Limits(2, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0, 1.0)))
     assert cast.binds == "operating time"
     assert cast.seconds == pytest.approx(6 * 61, rel=0.05)
     assert "operating time of 48 seconds in 60 seconds" in cast.text
-    assert forecast(300, Limits(2, 50), Ways(seconds_per_start=0.02, operating=(48.0, 60.0))).binds == "request rate"
+    assert forecast(300, Limits(2, 50), Ways(seconds_per_start=0.02, operating=(48.0, 60.0, 0.02))).binds == "request rate"
 
 
 def test_operating_time_that_is_used_already_leaves_more_for_the_next_round():
-    def cast(rows, used):
-        return forecast(rows, Limits(50, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0), used=used)).seconds
+    def cast(rows, used, ago=0.0):
+        spent = [(ago, 1.0)] * used
+        return forecast(rows, Limits(50, 50), Ways(seconds_per_start=1.0, operating=(48.0, 60.0, 1.0), spent=spent)).seconds
 
-    assert 61 < cast(50, 0) < 64, "two of them behind the first window"
-    assert 65 < cast(50, 40) < 70, "42 of them, ten at a time"
-    assert cast(10, 48) > 60
+    assert 58 < cast(50, 0) < 62, "two of them behind the first window"
+    assert 61 < cast(50, 40) < 68, "42 of them, ten at a time"
+    assert cast(10, 48) > 57
+    assert 5 < cast(10, 48, 53.0) < 8, "it is free again in five seconds"
+    assert cast(50, 48, 53.0) < 72, "48 of them then, and two behind their window"
 
 
 def test_rows_of_one_entity_wait_for_each_other():
-    """Ten rows on one entity, two at a time, each for a minute: five rounds, of which the last is not waited for."""
-    waits = Ways(seconds_per_start=0.1, lane=10, per_document=2, life=60.0)
-    cast = forecast(20, Limits(10, 10), waits)
+    """Ten rows on one entity, two at a time, each for 57 s: five rounds, of which the last is not waited for; a look is every 10 s."""
+    cast = forecast(20, Limits(10, 10), Ways(seconds_per_start=0.1, crowd=Crowd(10, per_document=2, life=57.0)))
     assert cast.binds == "per-document waits"
-    assert cast.seconds == pytest.approx(4 * 65, rel=0.05)
-    assert "10 rows on one entity, 2 at a time" in cast.text
-    for free in (
-        Ways(lane=10, per_document=0, life=60.0),
-        Ways(lane=10, per_document=2),
-        Ways(lane=2, per_document=2, life=60.0),
-    ):
-        assert forecast(20, Limits(10, 10), free).seconds < 5
+    assert cast.seconds == pytest.approx(4 * 60, rel=0.01)
+    assert "10 rows on one entity, 2 at a time, a turn of 60 seconds" in cast.text
+    for free in (Crowd(10, per_document=0, life=60.0), Crowd(2, per_document=2, life=60.0)):
+        assert forecast(20, Limits(10, 10), Ways(crowd=free)).seconds < 5
+
+
+def test_waits_that_nobody_can_foretell_are_not_counted_and_said():
+    cast = forecast(20, Limits(10, 10), Ways(crowd=Crowd(10, per_document=2)))
+    assert cast.seconds < 5
+    assert "not counted: up to 10 rows on one entity, 2 at a time; --life says for how long" in cast.text
+    assert "not counted" not in forecast(20, Limits(10, 10), Ways(crowd=Crowd(2, per_document=2))).text
+
+
+def test_places_of_the_window_that_are_taken_now_are_waited_for():
+    """300 places, of which 5 are free again in 40 s: of 300 requests the last 5 leave then, and the 596th waits for the first of those."""
+    limits = Limits(300, 300, window=PLATFORM)
+
+    def seconds(rows, taken=()):
+        return forecast(rows, limits, Ways(seconds_per_start=0.01, in_flight=100, taken=taken)).seconds
+
+    assert seconds(300) < 1
+    assert seconds(300, [40.0] * 5) == pytest.approx(40, abs=1)
+    assert seconds(595, [40.0] * 5) == pytest.approx(60, abs=1)
+    assert seconds(596, [40.0] * 5) == pytest.approx(100, abs=1)
+
+
+def test_a_request_with_many_rows_takes_what_was_measured_of_such():
+    slow, known = (
+        forecast(1000, Limits(20, 50), Ways(seconds_per_start=0.1, batch=10, seconds_per_request=each)).seconds
+        for each in (None, 0.6)
+    )
+    assert slow == pytest.approx(100, rel=0.01)
+    assert known == pytest.approx(60, rel=0.01)
 
 
 def test_rows_that_share_requests_leave_faster_and_say_so():

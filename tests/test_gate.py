@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -424,6 +425,22 @@ def test_a_request_waits_for_its_rows_a_moment_and_no_longer():
         assert (alone.rows, now()) == (1, pytest.approx(later + GATHER, abs=0.02)), "the others are on the wire"
 
     batched(work)
+
+
+def test_rows_that_are_the_last_wait_for_nobody_while_others_are_on_the_wire():
+    """Three of eight rows fill no request of five; its answer takes two seconds, and brings no further row where there is none."""
+
+    async def work(gate, *, more):
+        gate.more = lambda: more
+        gate.succeeded(2.0, 5)
+        await seated(gate, 5)
+        begun = now()
+        await seated(gate, 3)
+        return now() - begun
+
+    last, others = (batched(partial(work, more=more)) for more in (False, True))
+    assert last == pytest.approx(GATHER, abs=0.001)
+    assert others == pytest.approx(2.0, abs=0.001)
 
 
 def test_a_full_request_leaves_at_once():

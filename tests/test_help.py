@@ -20,7 +20,7 @@ SHEET = (
 )
 START = (
     "--output --yes --dry-run --skip-invalid --canary --pilot --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
-    "--halt-percent --per-document --reconcile --probe-running --window --deadline --timeout --settle --safe-csv"
+    "--halt-percent --per-document --life --reconcile --probe-running --window --deadline --timeout --settle --safe-csv"
 )
 GENERAL = "--json --quiet --verbose --journal --help --version"
 CONTRACT = {

@@ -7,7 +7,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bulkstart.lanes import Lanes
+from bulkstart.crowd import Crowd
+from bulkstart.lanes import Lanes, crowded
 from bulkstart.model import StartRequest
 from bulkstart.plan import Ready, lanes
 
@@ -132,3 +133,75 @@ def test_no_document_ever_has_more_than_its_bound_and_every_row_is_taken_or_give
         left += positions(lane)
     assert sorted([*taken, *left, *positions(street.given_up())]) == list(range(len(entities)))
     assert len(street) == 0
+
+
+def test_the_crowd_is_the_document_with_most_rows_left_and_running():
+    street = filled(2, 1, 1, 1, 2, 2, 2, 2, 3)
+    crowd = street.crowd(0.0)
+    assert (crowd.rows, crowd.running, crowd.per_document) == (4, 0, 2)
+    for second in (3.0, 4.0):
+        street.may_run(("deal", 1), second)
+    for second in (5.0, 6.0):
+        street.may_run(("deal", 2), second)
+    crowd = street.crowd(10.0)
+    assert (crowd.rows, crowd.running, crowd.waited) == (4, 2, 5.0)
+    assert street.crowd(10.0, lanes(rows(*[7] * 9))).rows == 9
+
+
+def test_rows_in_a_workers_hand_are_rows_left_and_rows_given_up_are_not():
+    street = filled(1, 1, 1, 1)
+    lane = street.take()
+    assert street.crowd(0.0).rows == 3
+    street.may_run(lane.popleft().request.document, 0.0)
+    assert (street.crowd(0.0).rows, street.crowd(0.0).running) == (2, 1)
+    street.put_back(lane)
+    street.take()
+    assert len(street.given_up()) == 2
+    assert street.crowd(0.0).rounds == 0
+
+
+def test_only_of_documents_with_more_rows_than_may_run_at_once_is_it_kept_when_they_began():
+    several = rows(1, 1, 1, 2, 2, 3)
+    assert crowded(several, 2) == {("deal", 1)}
+    street = Lanes(2, None, crowded(several, 2))
+    street.fill(lanes(several))
+    for document in (("deal", 1), ("deal", 3)):
+        street.may_run(document, 1.0)
+    assert street.crowd(5.0).running == 1
+    assert street._began.keys() == {("deal", 1)}
+
+
+def test_rows_that_nobody_took_yet_are_counted():
+    street = filled(2, 1, 1, 2)
+    assert street.rows == 3
+    lane = street.take()
+    street.first(lane)
+    street.put_back(lane)
+    assert street.rows == 2
+    street.fill(lanes(rows(7)))
+    assert street.rows == 3
+
+
+def test_documents_with_as_many_rounds_to_come_are_counted():
+    assert filled(2, 1, 1, 1, 2, 2, 2, 2, 3, 3).crowd(0.0, look=4.0) == Crowd(4, 0, 0.0, 2, None, 2, 4.0)
+
+
+def test_how_long_a_workflow_runs_is_seen_from_sweeps_and_beats_the_users_word():
+    street = Lanes(1, life=90.0)
+    street.fill(lanes(rows(1, 1, 2, 2)))
+    for second in (2.0, 4.0):
+        lane = street.take()
+        street.may_run(street.first(lane).request.document, second)
+        street.put_back(lane)
+    assert street.crowd(9.0).life == 90.0
+    street.swept({("deal", 1): 1, ("deal", 2): 1}, 10.0)
+    assert street.crowd(11.0).life == 90.0
+    street.swept({("deal", 2): 1}, 20.0)
+    assert street.crowd(21.0).life == 17.0, "the first ended between 8 and 18, the second lives longer than 16"
+
+
+def test_where_no_bound_is_set_nobody_waits_and_nothing_is_kept():
+    street = filled(0, 1, 1, 1)
+    street.may_run(DOCUMENT, 1.0)
+    street.swept({}, 5.0)
+    assert street.crowd(6.0) == Crowd()

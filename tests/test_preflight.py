@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import time
 from dataclasses import dataclass
 
 import pytest
@@ -291,3 +292,23 @@ def test_native_limits_are_the_smaller_plans_unless_the_user_knows_better_and_ar
 def test_a_list_that_is_denied_for_what_a_start_needs_too_is_a_denial(code):
     assert with_templates(Met("acme.bitrix24.ru"), None, code).denied.code == code
     assert with_templates(Met("acme.bitrix24.ru"), None, "ACCESS_DENIED").denied is None, "not every user may list templates"
+
+
+def told(**headers):
+    """What ``/v1/me`` with these ``X-RateLimit-*`` headers tells of a window."""
+    found = Answer(200, {f"x-ratelimit-{name}": str(value) for name, value in headers.items()}, said(portal="a.b").body)
+    return limits_of(GATEWAY, met(found)[0].me, Wishes()).window
+
+
+def test_the_platform_window_is_kept_where_the_first_answers_headers_have_its_size_and_reset():
+    assert told(limit=300, remaining=299, reset=60) == (300, 60.0)
+    assert told(limit=300, remaining=12, reset=31) == (300, 60.0)
+    assert told(limit=300, remaining=299, reset=int(time.time()) + 60) == (300, 60.0)
+
+
+def test_other_headers_name_no_window():
+    assert told() is None
+    for other in ({"limit": 300, "remaining": 299}, {"remaining": 299, "reset": 60}, {"limit": 50, "remaining": 49, "reset": 60}):
+        assert told(**other) is None
+    assert told(limit=300, remaining=299, reset=20) is None, "a shorter one"
+    assert told(limit=300, remaining=299, reset=3600) is None

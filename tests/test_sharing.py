@@ -185,6 +185,16 @@ def test_an_answer_frees_its_place_of_the_shared_window():
     assert run(go()) == pytest.approx(10.1, abs=0.05)
 
 
+def test_a_question_of_before_keeps_its_place_of_the_window_from_its_answer_on():
+    async def go():
+        throttle = shared(Memory(), Limits(50.0, 50.0, window=(1, 10.0)))
+        throttle.counted(clock(), clock() + 0.5)
+        await passed(throttle)
+        return clock()
+
+    assert run(go()) == pytest.approx(10.5, abs=0.05)
+
+
 def test_what_left_without_a_slot_is_told_at_the_end():
     async def go():
         store = Memory()

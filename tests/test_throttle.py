@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkstart.throttle import Limits, RateHint, Throttle
-from tests.portal_limits import Both, Drive, LeakyBucket, Limiter, Road, SlidingWindow, drive, foreign
+from tests.portal_limits import Both, Drive, FixedWindow, LeakyBucket, Limiter, Road, SlidingWindow, drive, foreign
 
 FAR, NEAR = (0.005, 0.150), (0.001, 0.005)  # seconds one way
 PLATFORM = (300, 60.0)
@@ -50,6 +50,21 @@ def test_the_platform_window_is_used_to_97_percent_and_never_refuses(headers, la
     done = run(limits, SlidingWindow(*PLATFORM, headers=headers), 900, workers=64, latency=latency)
     assert done.refused == 0
     assert 120 / done.taken >= 0.97
+
+
+@pytest.mark.parametrize(
+    "portal",
+    [
+        lambda: LeakyBucket(300, 50, headers="reset"),
+        lambda: FixedWindow(300, 10),
+        lambda: SlidingWindow(300, 15, headers="oldest"),
+    ],
+)
+def test_a_window_that_the_portals_own_headers_belie_is_kept_no_longer(portal):
+    """1,500 requests in windows of 300 in 60 s are four minutes; none of these portals has that window."""
+    done = run(Limits(15, 15, window=PLATFORM), portal(), 1500, latency=NEAR)
+    assert done.taken < 120
+    assert done.refused == 0
 
 
 @pytest.mark.parametrize("headers", ["", "oldest", "all"])
@@ -149,6 +164,14 @@ def test_answers_that_bind_do_not_let_the_rate_run_away():
     done = drive(throttle, LeakyBucket(1e9, 1e9), 1000, Road(service=(2.0, 3.0), workers=10))
     assert done.refused == 0
     assert throttle.state(1e4).rate < 12
+
+
+def test_a_portal_that_slowed_tenfold_for_a_minute_is_used_again_behind_it():
+    """1,900 rows at 20/s, with 2/s from 20 to 80 s: ideally they end at 146.5 s."""
+    portal = LeakyBucket(50, 20, changes=[(20, 2), (80, 20)])
+    done = run(Limits(20, 50), portal, 1900, workers=64, latency=(0.005, 0.1))
+    assert 146.5 / done.taken >= 0.83
+    assert done.refused_share < 0.01
 
 
 @pytest.mark.parametrize("after", [None, 1.5])

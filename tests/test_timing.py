@@ -60,3 +60,21 @@ def test_a_window_that_is_shut_starts_nothing_and_the_deadline_still_holds():
 def test_a_window_that_is_none_is_refused():
     with pytest.raises(UsageError, match="--window"):
         Options(window="at night")
+
+
+def test_rows_on_one_entity_are_forecast_by_what_the_user_knows_of_a_workflows_life():
+    crowded = Plan(tuple(Ready(n, n, f"key{n}", StartRequest(713, "deal", 1 + n // 8)) for n in range(16)), {}, ())
+    known = expected(crowded, Limits(10, 10), Options(life=25.0), Batching())
+    assert (known.binds, known.seconds) == ("per-document waits", pytest.approx(3 * 30, rel=0.01))
+    assert "--life" in expected(crowded, Limits(10, 10), Options(), Batching()).text
+
+
+def test_what_the_canary_forecast_of_the_rest_is_told_beside_the_first_forecast():
+    with bulkstart.sandbox({"templates": [PLAIN]}) as portal:
+        results = bulkstart.start(deals(9), portal=portal, template=713, **FAST)
+        alone = bulkstart.start(deals(2), portal=portal, template=713, campaign="again", canary=0, **FAST)
+    told = results.attrs["forecast"]
+    assert (told["requests"], told["afterCanary"]["requests"]) == (9, 6)
+    assert told["afterCanary"]["seconds"] < 30
+    assert "ends" in told["afterCanary"]
+    assert "afterCanary" not in alone.attrs["forecast"]

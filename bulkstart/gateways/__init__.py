@@ -30,6 +30,8 @@ class Me:
     """Whether the user is an administrator, where it is told."""
     bucket: tuple[float, float] | None = None
     """Requests a second and requests at once of the portal's plan, where it is told."""
+    window: tuple[int, float] | None = None
+    """At most (requests, seconds), where the headers of the first answer tell it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class PortalLimit:
     retry_after: float | str = given(either(number(), "exact"), 2.0)
     retry_after_header: bool = given(flag, True)
     retry_after_body: bool = given(flag, True)
+    headers: bool = given(flag, False)
     changes: tuple[Change, ...] = given(listing(section(Change)), ())
     foreign: tuple[Foreign, ...] = given(listing(section(Foreign)), ())
 

@@ -58,6 +58,12 @@ class LeakyBucket:
             self._level = min(self._level + amount, max(burst, self._level))
         return False
 
+    def room(self, now: float, origin: float | None) -> tuple[float, int, float]:
+        """What fits in all, the whole requests that still fit at ``now``, and the seconds until all that is in it has leaked out."""
+        self._advance(now, origin)
+        slope, burst = self._now_shape(now, origin)
+        return burst, max(0, math.floor(burst - self._level + _ROOM)), self._level / slope if slope > 0 else 0.0
+
     def wait(self, now: float, origin: float | None) -> float:
         """Seconds from ``now`` until one request fits, if nobody else asks; at most one hour."""
         self._advance(now, origin)

@@ -113,11 +113,7 @@ class Gateway:
         wait = window.wait(exchange.arrived)
         if limit.headers:
             reset = math.ceil((exchange.time if limit.reset == "epoch" else 0.0) + wait)
-            exchange.headers = (
-                ("X-RateLimit-Limit", str(limit.requests)),
-                ("X-RateLimit-Remaining", str(window.remaining)),
-                ("X-RateLimit-Reset", str(reset)),
-            )
+            exchange.headers = _told(limit.requests, window.remaining, reset)
         if fits:
             return None
         seconds = max(1, math.ceil(wait))
@@ -150,7 +146,11 @@ class Gateway:
         limit = self._scenario.limits.portal
         if self._bucket is None or limit is None or exchange.holder is None:
             return None
-        if self._bucket.take(exchange.arrived, self._desk.clock.origin, amount):
+        fits = self._bucket.take(exchange.arrived, self._desk.clock.origin, amount)
+        if limit.headers and not exchange.headers:
+            size, remaining, empty = self._bucket.room(exchange.arrived, self._desk.clock.origin)
+            exchange.headers = _told(math.floor(size), remaining, math.ceil(exchange.time + empty))
+        if fits:
             return None
         wait = (
             self._bucket.wait(exchange.arrived, self._desk.clock.origin)
@@ -216,3 +216,10 @@ _ROUTES: dict[tuple[str, str], tuple[str, str]] = {
     **{("POST", f"/v1/{name}/search"): ("search", name) for name in ENTITIES},
     **{("GET", f"/v1/{name}"): ("entity", name) for name in ENTITIES},
 }
+
+
+def _told(limit: int, remaining: int, reset: int) -> tuple[tuple[str, str], ...]:
+    """The headers of a limit."""
+    return tuple(
+        (f"X-RateLimit-{name}", str(value)) for name, value in (("Limit", limit), ("Remaining", remaining), ("Reset", reset))
+    )

@@ -116,6 +116,16 @@ def test_rate_limit_headers_count_down(open_portal, reset):
     assert replies[2].error["retryAfter"] == 30
 
 
+def test_a_bucket_can_say_what_is_left_in_it(open_portal):
+    talk = open_portal({"limits": {"portal": {"rate": 0.1, "burst": 3, "headers": True}}})
+    before = time.time()
+    replies = [talk.ask("GET", "/me") for _ in range(4)]
+    assert [reply.status for reply in replies] == [200, 200, 200, 429]
+    assert [reply.headers["x-ratelimit-limit"] for reply in replies] == ["3"] * 4
+    assert [reply.headers["x-ratelimit-remaining"] for reply in replies] == ["2", "1", "0", "0"]
+    assert 28 <= int(replies[3].headers["x-ratelimit-reset"]) - before <= 60
+
+
 def test_headers_can_be_off(open_portal):
     talk = open_portal({"limits": {"platform": {"headers": False}}})
     assert not [name for name in talk.ask("GET", "/me").headers if name.startswith("x-ratelimit")]
