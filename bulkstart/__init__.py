@@ -27,6 +27,7 @@ from bulkstart.version import VERSION
 if TYPE_CHECKING:
     from bulkstart.api import astart, check, runs, start, templates, write_results
     from bulkstart.errors import BulkstartError
+    from bulkstart.notebook import panel
     from bulkstart.portal import Portal
     from bulkstart.result_columns import Status
     from bulkstart.run import Run
@@ -43,6 +44,7 @@ __all__ = [
     "__version__",
     "astart",
     "check",
+    "panel",
     "read_sheet",
     "runs",
     "sandbox",
@@ -58,6 +60,7 @@ _HOMES = {
     "Status": "result_columns",
     "astart": "api",
     "check": "api",
+    "panel": "notebook",
     "read_sheet": "sheet",
     "runs": "api",
     "sandbox": "sandboxed",

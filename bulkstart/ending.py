@@ -57,6 +57,8 @@ class Finished:
     stop: Stop | None = None
     templates: Sequence[Template] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    begun: Begun | None = field(default=None, repr=False)
+    """What was known before the first send: the columns as they were matched, the plan, the question."""
 
 
 def ending(
@@ -118,5 +120,5 @@ def finished(
     results.attrs |= {"notes": [*begun.met.notes, *begun.sheet.checked.notes, *begun.notes]}
     return Finished(
         results=results, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
-        forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),
+        forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes), begun=begun,
     )  # fmt: skip

@@ -84,8 +84,7 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
     for (status, code), found in ranked[:_SHOWN_GROUPS]:
         lines.append(f"  {_WORDS.get(status, str(status))} · {code} × {len(found):,} · {_rows(found, labels)}")
         lines.append(f"      {found[0].error_message}")
-        advice = _ADVICE.get(code) or oauth.ADVICE.get(code) or _BY_STATUS.get(status, "")
-        if code not in _SAID_BY_MESSAGE and advice not in found[0].error_message:
+        if advice := advice_for(status, code, found[0].error_message):
             lines.append(f"      → {advice}")
     if len(ranked) > _SHOWN_GROUPS:
         lines.append(f"  and {len(ranked) - _SHOWN_GROUPS} more kinds of error; all of them stand in the results")
@@ -94,6 +93,12 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
     if command:
         lines.append(f"next: {command}")
     return "\n".join(lines)
+
+
+def advice_for(status: Status, code: str, message: str) -> str:
+    """What a person can do about a row; ``""`` where its message says so already, or nothing is to be done."""
+    advice = _ADVICE.get(code) or oauth.ADVICE.get(code) or _BY_STATUS.get(status, "")
+    return "" if code in _SAID_BY_MESSAGE or advice in message else advice
 
 
 def _rows(found: Sequence[Outcome], labels: Sequence[object]) -> str:
