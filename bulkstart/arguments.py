@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,8 +23,13 @@ COMMANDS = {
     "resume": "go on with a run that stopped: only rows that certainly did not start and were never refused",
     "reconcile": "settle a run's rows in doubt by the portal's list of running workflows",
     "undo": "terminate what a run started and still runs",
+    "stop": "stop a run that goes on anywhere on this machine: rows on the wire finish, the others are not attempted",
+    "pause": "let a run take no more rows; those on the wire finish",
+    "continue": "let a paused run go on, or one that waits behind its pilot (--pilot)",
     "sandbox": "serve the sandbox portal on 127.0.0.1",
 }
+CONTROLS = ("stop", "pause", "continue")
+"""Commands that write down what is wanted of a run."""
 _PROG = "bulkstart"
 LATER = ("report",)
 """Commands that later versions will have: named, so that nobody looks for a file of that name."""
@@ -67,6 +72,8 @@ def parser_of(command: str) -> argparse.ArgumentParser:
             start_options(parser)
     if command in ("resume", "reconcile", "undo"):
         past_options(parser, command)
+    if command in CONTROLS:
+        parser.add_argument("run", metavar="RUN", help="the run, as bulkstart runs lists it")
     if command == "new":
         new_options(parser)
     if command == "doctor":
@@ -78,7 +85,7 @@ def parser_of(command: str) -> argparse.ArgumentParser:
         parser.add_argument("--scenario", metavar="FILE", help="scenario file (its format: bulkstart/simulator/SCENARIOS.md)")
         parser.add_argument("--ledger", metavar="FILE", help="write what truly happens to this file, one JSON object a line")
     else:
-        common_options(parser, portal=command != "runs")
+        common_options(parser, portal=command != "runs" and command not in CONTROLS)
     parser.add_argument("--version", action="version", version=f"bulkstart {VERSION}")
     return parser
 
@@ -140,3 +147,35 @@ def given_of(arguments: argparse.Namespace) -> dict[str, Any]:
             raise UsageError(f"{option} {twice}=… is given twice; give it once")
         given[name] = dict(pairs)
     return given
+
+
+def words_of(command: str, options: Mapping[str, Any]) -> list[str]:
+    """Options by their names in Python as words of the command line; ``None`` and what is default is left out. Raises ``UsageError``.
+
+    >>> words_of("start", {"template": 713, "columns": {"entityId": "ID"}, "skip_invalid": True, "limit": None})
+    ['--template=713', '--map=entityId=ID', '--skip-invalid']
+    """
+    actions = [action for action in parser_of(command)._actions if action.option_strings]  # noqa: SLF001  as above
+    if unknown := sorted(set(options) - {action.dest for action in actions}):
+        raise UsageError(f"unknown option {unknown[0]!r} of bulkstart {command}")
+    words: list[str] = []
+    for action in actions:
+        value, option = options.get(action.dest), action.option_strings[-1]
+        if value is None or value == action.default:
+            continue
+        if isinstance(action, argparse.BooleanOptionalAction):
+            words.append(action.option_strings[0 if value else -1])
+        elif action.nargs == 0:
+            words += [option] if value else []
+        elif isinstance(value, Mapping):
+            words += [f"{option}={name}={_typed(one, options)}" for name, one in value.items()]
+        else:
+            words.append(f"{option}={value}")
+    return words
+
+
+def _typed(value: object, options: Mapping[str, Any]) -> str:
+    """A constant as it is typed; several values stand between separators."""
+    if isinstance(value, list | tuple):
+        return str(options.get("separator") or ";").join(map(str, value))
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulkstart.ending import Begun
+from bulkstart.ending import Begun, known_counts
 from bulkstart.guards import without
 from bulkstart.journal import Journal
 from bulkstart.model import Outcome, SheetSource
@@ -22,6 +22,8 @@ from bulkstart.result_columns import Status
 from bulkstart.results import invalid_outcomes
 from bulkstart.resumed import Resumed, parameters_of
 from bulkstart.stages import plan_sheet, problems_of
+from bulkstart.standing import State
+from bulkstart.steering import standing
 from bulkstart.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -49,7 +51,10 @@ def _as_asked(plan: Plan, asked: Plan, attempts: Mapping[int, int]) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who claims: a run on a portal with its options; ``resumed``: a past run that goes on; ``whole_file``: the frame is its file."""
+    """Who claims: a run on a portal with its options; ``resumed``: a past run that goes on; ``whole_file``: the frame is its file.
+
+    ``launched``: its id was known before it began, so that wishes concern it already.
+    """
 
     run_id: str
     frame: pd.DataFrame
@@ -57,6 +62,7 @@ class Claimant:
     options: Options
     resumed: Resumed | None = None
     whole_file: bool = False
+    launched: bool = False
 
     def claim(self, begun: Begun, journal: Journal, before: Sweep | None) -> Begun:
         """Look once more, and take the rows that are still to be sent; ``before``: what runs on the portal now.
@@ -92,6 +98,7 @@ class Claimant:
             claim.take(identity, campaign, ((ready.key, ready.request, ready.held) for ready in plan.ready))
             settled = [*invalid_outcomes(sheet.checked.rows, begun.problems).values(), *plan.outcomes.values()]
             claim.settle(self.resumed.placed(settled, sheet) if self.resumed else settled)
+            claim.tell(standing(State.RUNNING, len(sheet.keys), len(plan.ready), known_counts(begun)), begun=self.launched)
         return begun
 
     def _entry(self, begun: Begun, rows: int) -> Mapping[str, object]:

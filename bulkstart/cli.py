@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from bulkstart import cli_run
-from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
+from bulkstart.arguments import COMMANDS, CONTROLS, command_of, options_from, parser_of
 from bulkstart.cli_run import portal_of, read
 from bulkstart.console import Console, plain
 from bulkstart.errors import BulkstartError, CredentialsError, UsageError
@@ -42,6 +42,15 @@ def _streams() -> None:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    if "BULKSTART_RUN_ID" not in os.environ:
+        return _main(words)
+    from bulkstart.launched import lived  # noqa: PLC0415  lazy: --help loads no journal
+
+    return lived(lambda run_id: _main(words, run_id))
+
+
+def _main(words: Sequence[str] | None, launched: str | None = None) -> int:
+    """One command; ``launched``: the id of its run, where it was launched by another process (``detached``)."""
     gc.set_threshold(
         100_000, 50, 1000
     )  # a sheet is many small values that live to the end: measured a third off reading 100,000 rows
@@ -50,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         command, rest = command_of(words)
         arguments = parser_of(command).parse_args(rest)
-        arguments.words, arguments.command = words, command
+        arguments.words, arguments.command, arguments.launched = words, command, launched
         return _COMMANDS[command](arguments)
     except SystemExit as ended:  # --help and --version
         return ended.code if isinstance(ended.code, int) else 2
@@ -203,6 +212,25 @@ def _runs(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _control(arguments: argparse.Namespace) -> int:
+    from bulkstart.standing import Wish  # noqa: PLC0415  beside its use
+    from bulkstart.watch import wish  # noqa: PLC0415  lazy: the journal
+
+    wanted = {"stop": Wish.STOP, "pause": Wish.PAUSE, "continue": Wish.GO_ON}[arguments.command]
+    seen = wish(arguments.run, wanted, arguments.journal)
+    if arguments.json:
+        print_object(
+            {"exitCode": 0, "run": seen.run_id, "state": str(seen.state), "counts": dict(seen.counts), "rows": seen.rows}
+        )
+    elif not arguments.quiet:
+        print(
+            plain(
+                f"run {seen.run_id} is {seen.state}: {seen.settled:,} of {seen.rows:,} rows are settled, {seen.told.on_wire} on the wire"
+            )
+        )
+    return 0
+
+
 def _sandbox(arguments: argparse.Namespace) -> int:
     from bulkstart.simulator import serve  # noqa: PLC0415  lazy: the simulator
 
@@ -216,6 +244,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "new": _new,
     "doctor": _doctor,
     "runs": _runs,
+    **dict.fromkeys(CONTROLS, _control),
     "sandbox": _sandbox,
 }
 assert set(_COMMANDS) == set(COMMANDS)

@@ -43,6 +43,12 @@ class Begun:
     notes: tuple[str, ...] = ()
 
 
+def known_counts(begun: Begun) -> dict[str, int]:
+    """Rows by status that are settled before the first send."""
+    invalid = invalid_outcomes(begun.sheet.checked.rows, begun.problems)
+    return counts([*{**begun.plan.outcomes, **invalid}.values()])
+
+
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A run that came to its end, whatever the end was."""

@@ -64,6 +64,7 @@ class Gate:
         self.stop: Stop | None = None
         self.on_wire = 0
         self.durations: list[float] = []
+        self.paused = False
         self._deadline = deadline
         self._last_success = self._unreachable_since = math.inf
         self._turn = asyncio.Lock()
@@ -83,6 +84,27 @@ class Gate:
         self.stop = self.stop or stop
         self._wake()
 
+    def pause(self) -> None:
+        """Let nothing more leave until ``go_on``; what is on the wire finishes, and the deadline still counts."""
+        self.paused = True
+
+    def go_on(self) -> None:
+        """Let rows leave again, the waiting for a success begins anew; whoever waits ``until`` something looks again."""
+        if self.paused:
+            self.paused = False
+            self.begin()
+        self._wake()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that ``go_on`` may change; the run's stop and its deadline end the wait."""
+        while self.stop is None and not holds():
+            await self._pause(self._deadline)
+            self._look_at_deadline()
+
+    async def unpaused(self) -> None:
+        """Wait as long as the run is paused."""
+        await self.until(lambda: not self.paused)
+
     async def slot(self, *, alone: bool = True) -> Seat | None:
         """Wait until one more row may leave, and give its seat; ``None`` where the run stops first.
 
@@ -95,7 +117,7 @@ class Gate:
         try:
             async with self._turn:
                 while asking.seat is None and self.stop is None:
-                    await self._dispatch(asking)
+                    await (self.unpaused() if self.paused else self._dispatch(asking))
                 return asking.seat
         finally:
             self._line.remove(asking)

@@ -35,7 +35,7 @@ OF_THE_RUN = (
     *("time_zone", "campaign"),
 )
 """Options that decide what a row means: a run that goes on keeps its own (interface.md 1)."""
-_OF_ONE_STINT = frozenset({"limit", "deadline", "dry_run", "journal", "reconcile"})
+_OF_ONE_STINT = frozenset({"limit", "deadline", "dry_run", "journal", "reconcile", "pilot"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,13 @@ class Taken:
         goal = wanted_path(sheet, None, dry_run=self.options.dry_run)
         return goal if goal.parent.is_dir() else Path(goal.name)
 
-    def resuming(self, portal: Portal, front: Front | None, *, release: bool, settle: float | None) -> Job:
-        """The job that goes on with it."""
+    def resuming(
+        self, portal: Portal, front: Front | None, *, release: bool, settle: float | None, launched: bool = False
+    ) -> Job:
+        """The job that goes on with it; ``launched``: wishes for it are heard from the first moment on."""
         resumed = Resumed(self.past, release, portal.gateway.settle if settle is None else settle)
-        return Job(self.frame, portal, self.options, front, resumed=resumed, reader=self.reader)
+        run_id = self.past.run_id if launched else None
+        return Job(self.frame, portal, self.options, front, resumed=resumed, reader=self.reader, run_id=run_id)
 
     def reconciling(self, portal: Portal, front: Front | None, *, settle: float | None) -> Reconcile:
         """The job that settles its doubts."""

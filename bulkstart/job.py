@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,17 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bulkstart.claiming import Claimant, LateProblemsError
-from bulkstart.ending import INTERRUPTED, NOT_CONFIRMED, SHEET_HAS_PROBLEMS, WHOLE_SHEET, Begun, Finished, ending, finished
+from bulkstart.ending import (
+    INTERRUPTED,
+    NOT_CONFIRMED,
+    SHEET_HAS_PROBLEMS,
+    WHOLE_SHEET,
+    Begun,
+    Finished,
+    ending,
+    finished,
+    known_counts,
+)
 from bulkstart.errors import JournalError, UsageError
 from bulkstart.gate import Gate
 from bulkstart.guards import notes
@@ -30,14 +41,16 @@ from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met, operating_of
 from bulkstart.probing import probed
-from bulkstart.question import Question, canary_text, release_text
+from bulkstart.question import Question, pilot_of, release_text
 from bulkstart.recorder import Recorder
 from bulkstart.renewal import Renewal
-from bulkstart.results import frame_of
+from bulkstart.results import counts, frame_of
 from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
+from bulkstart.standing import Pilot
+from bulkstart.steering import Steering
 from bulkstart.sweep import baseline, count_running
 from bulkstart.throttle import Throttle
 from bulkstart.timing import beginning, expected, shut
@@ -51,6 +64,9 @@ if TYPE_CHECKING:
 
 EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
 
+TWICE = 2
+"""Interrupts behind which rows on the wire are not waited for either."""
+
 Reader = Callable[[Met], Sheet]
 """How a frame becomes a checked sheet, once the portal is known."""
 
@@ -60,11 +76,12 @@ class Job(Work):
 
     ``resumed``: a past run that goes on under its own id; ``reader``: how its rows are read where the sheet is gone.
     ``whole_file``: the frame is its file, row for row, so that the file can be read again in its place.
+    ``run_id``: its id where somebody knows it before it begins (``detached``): wishes for it are heard from the first moment on.
     """
 
     def __init__(
         self, frame: pd.DataFrame, portal: Portal, options: Options, front: Front | None = None, *,
-        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False,
+        resumed: Resumed | None = None, reader: Reader | None = None, whole_file: bool = False, run_id: str | None = None,
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
         self._frame, self._resumed, self._whole_file = frame, resumed, whole_file
@@ -72,18 +89,45 @@ class Job(Work):
         self._batching = options.batching(portal.gateway.max_batch)
         self._heard = front is not None
         self._runner: Runner | None = None
+        self._run_id = resumed.past.run_id if resumed else run_id
+        self._launched, self._by_wish = run_id is not None, 0
+        self._steering: Steering | None = None
         self._unlike: Stop | None = None
 
     def _interrupt(self) -> None:
         super()._interrupt()
         if self._waiting is None and self._runner is not None:
-            act = self._runner.drain if self._interrupted == 1 else self._runner.abandon
+            act = self._runner.drain if self._interrupted - self._by_wish < TWICE else self._runner.abandon
             act(INTERRUPTED)
+
+    def _wished_to_stop(self) -> None:
+        """A record in the journal drains like one interrupt, and never counts as the second one."""
+        if not self._interrupted:
+            self._by_wish = 1
+            self.interrupt()
+
+    @contextlib.contextmanager
+    def _steered(self, journal: Journal | None) -> Iterator[None]:
+        """Wishes are heard: from here on where somebody knows the run's id already, else from its claim on."""
+        if self._launched and journal is not None and not self._options.dry_run:
+            self._steer(journal)
+        try:
+            yield
+        finally:
+            if self._steering:
+                self._steering.end()
+
+    def _steer(self, journal: Journal) -> Steering:
+        if self._steering is None:
+            assert self._run_id is not None
+            self._steering = Steering(journal, self._run_id, self._wished_to_stop)
+            self._steering.listen()
+        return self._steering
 
     async def run(self) -> Finished:
         """The whole way. Raises only what the command line answers with exit code 1 or 2."""
         async with line_to(self._portal, self._options) as line:
-            with journal_of(self._portal, self._options) as journal:
+            with journal_of(self._portal, self._options) as journal, self._steered(journal):
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
                 stop = self._before_sending(begun) or self._unlike
@@ -181,8 +225,10 @@ class Job(Work):
     # ------------------------------------------------------------------------------------------------- sending
 
     async def _start(self, begun: Begun, journal: Journal, line: Line, met: Meeting) -> Finished:
-        run_id = self._resumed.past.run_id if self._resumed else new_run_id()
-        claimant = Claimant(run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file)
+        self._run_id = run_id = self._run_id or new_run_id()
+        claimant = Claimant(
+            run_id, self._frame, self._portal, self._options, self._resumed, self._whole_file, launched=self._launched
+        )
         before = await baseline(self._portal, line.send, met.throttle, begun.plan, self._front.say)
         try:
             begun = claimant.claim(begun, journal, before)
@@ -192,15 +238,18 @@ class Job(Work):
             return self._ended(self._begun(met, journal), None)
         if self._heard and not self._resumed:
             remember(self._frame, self._options, begun.met.identity, journal)
+        steering = self._steer(journal)
+        steering.claimed(len(begun.sheet.keys), len(begun.plan.ready), known_counts(begun))
         settled: dict[int, Outcome] = {}
 
         def settle(outcome: Outcome) -> None:
             settled[outcome.position] = outcome
+            steering.settle(outcome)
             self._front.settle(outcome)
 
         options = self._options
         with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
-            recorder = Recorder(partial(self._record, journal, run_id, begun.sheet), writer)
+            recorder = Recorder(partial(self._record, journal, steering, begun.sheet), writer)
             halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
             gate = Gate(
                 met.throttle,
@@ -226,22 +275,27 @@ class Job(Work):
                 runner.drain(INTERRUPTED)
             self._front.begin(runner, len(begun.plan.ready))
             try:
-                await self._send(runner, begun.plan, settled)
+                async with steering.telling(runner, recorder, writer, partial(shut, options)):
+                    await self._send(runner, steering, begun.plan, settled)
             finally:
                 self._front.end()
         for warning in runner.tally.warnings:
             self._front.say(f"the portal warns: {warning}; the rate was halved")
         if runner.tally.throttled:
             self._front.say(f"the portal asked for time in {runner.tally.throttled:,} answers; the rate followed it")
-        return self._closed(begun, journal, run_id, runner, settled)
+        return self._closed(begun, journal, steering, runner, settled)
 
-    def _closed(self, begun: Begun, journal: Journal, run_id: str, runner: Runner, settled: Mapping[int, Outcome]) -> Finished:
+    def _closed(
+        self, begun: Begun, journal: Journal, steering: Steering, runner: Runner, settled: Mapping[int, Outcome]
+    ) -> Finished:
         """Close the run on disk before anything else can go wrong."""
         told = {**runner.unfinished(), **settled}
         sandbox = self._portal.is_sandbox
         outcomes, code = ending(begun, self._options, runner.stop, told, runner.attempts, sandbox=sandbox)
+        assert self._run_id is not None
+        last = steering.ended(code, counts(outcomes), runner.stop)
         try:
-            journal.finish(run_id, code, self._placed(outcomes, begun.sheet))
+            journal.finish(self._run_id, code, self._placed(outcomes, begun.sheet), now=last)
         except JournalError as error:
             self._front.say(str(error))
         return finished(
@@ -253,13 +307,13 @@ class Job(Work):
             code,
             sandbox=sandbox,
             gateway=self._portal.gateway,
-            run_id=run_id,
+            run_id=self._run_id,
         )
 
     def _record(
-        self, journal: Journal, run_id: str, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
+        self, journal: Journal, steering: Steering, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
     ) -> set[str]:
-        return journal.record(run_id, notes, self._placed(outcomes, sheet))
+        return journal.record(self._run_id or "", notes, self._placed(outcomes, sheet), now=steering.due())
 
     def _placed(self, outcomes: Sequence[Outcome], sheet: Sheet) -> Sequence[Outcome]:
         """Outcomes at the places of the run's rows, which differ from the sheet's where a past run goes on."""
@@ -273,7 +327,7 @@ class Job(Work):
             line.renew(headers)
         return headers is not None
 
-    async def _send(self, runner: Runner, plan: Plan, settled: dict[int, Outcome]) -> None:
+    async def _send(self, runner: Runner, steering: Steering, plan: Plan, settled: dict[int, Outcome]) -> None:
         """The canary, then the question about it, then the rest."""
         first = plan.ready[: self._options.canary]
         rest = plan.ready[len(first) :]
@@ -281,14 +335,24 @@ class Job(Work):
             await runner.run(lanes(first))
             if runner.stop is None:
                 shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
-                durations = runner.gate.durations
                 cast = beginning(outlook(runner.gate, len(rest), runner.gate.now()), self._options, len(rest))
-                if not self._front.ask(canary_text(shown, durations, len(rest), cast)):
+                if not await self._goes_on(runner, steering, pilot_of(shown, runner.gate.durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
         else:
             rest = plan.ready
         if runner.stop is None:
             await runner.run(lanes(rest))
+
+    async def _goes_on(self, runner: Runner, steering: Steering, pilot: Pilot) -> bool:
+        """The answer to what the pilot showed: here, or where it is asked by way of the journal."""
+        if not self._options.pilot:
+            return self._front.ask(pilot.text)
+        self._front.say(f"{pilot.text}\nIt waits: bulkstart continue {self._run_id}, or bulkstart stop {self._run_id}")
+        try:
+            return await steering.ask(pilot)
+        except JournalError as error:
+            runner.drain(Stop("RUN_STOPPED", str(error), 6))
+            return False
 
     def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
         """An end before the first send."""

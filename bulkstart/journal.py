@@ -16,14 +16,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bulkstart import journal_control
 from bulkstart.evidence import Doubtful
-from bulkstart.journal_look import Alive, Look, past_runs
+from bulkstart.journal_control import PROCESS, Glance
+from bulkstart.journal_look import Alive, Look, counts_of, past_runs
 from bulkstart.journal_past import PastRun, doubts_of, past_run, runs_with, started_by, templates_before
 from bulkstart.journal_tables import VERSION, open_database, told
 from bulkstart.journal_view import Before, Note, View
 from bulkstart.journal_write import Claim, apply, credit, settle, who
 from bulkstart.locks import RunLock
 from bulkstart.model import Outcome, Parameter, StartRequest, Template
+from bulkstart.standing import Pilot, Told, Wish
 from bulkstart.states import Event
 
 __all__ = ["VERSION", "Claim", "Journal", "new_run_id"]
@@ -52,6 +55,16 @@ class Journal:
             finally:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """One consistent look that waits for nobody who writes."""
+        with told(self.path):
+            self._db.execute("BEGIN")
+            try:
+                yield self._db
+            finally:
+                self._db.execute("ROLLBACK")
 
     def close(self) -> None:
         """Close the file and free the locks of this journal's runs."""
@@ -134,7 +147,46 @@ class Journal:
         with told(self.path):
             return started_by(self._db, run_id)
 
+    def glance(self, run_id: str) -> Glance:
+        """A run's entry, what it told of itself last, and what is wished of it; cheap for runs of any size."""
+        with self._reading() as db:
+            return journal_control.glance(db, run_id)
+
+    def wishes(self, run_id: str, behind: int | None = None) -> tuple[tuple[int, Wish], ...]:
+        """What is wished of a run behind a wish's number; without one since it was begun or taken up again last."""
+        with told(self.path):
+            return journal_control.wishes(self._db, run_id, behind)
+
+    def counts(self, run_id: str) -> dict[str, int]:
+        """A run's rows by status as they truly stand; looks at every row."""
+        with told(self.path):
+            return counts_of(self._db, run_id)
+
     # ------------------------------------------------------------------------------------------------- writing
+
+    def wish(self, run_id: str, wish: Wish) -> int:
+        """Write down what the person at this machine wants of a run; the record's number."""
+        with self._transaction() as db:
+            return journal_control.wished(db, run_id, wish, who())
+
+    def attend(self, run_id: str) -> None:
+        """Hold, until the journal is closed, the lock that says that the process of a launched run lives. Raises ``RunIsLiveError``."""
+        self._locks[run_id + PROCESS] = RunLock(self.path, run_id + PROCESS)
+
+    def begin(self, run_id: str, now: Told) -> None:
+        """A run begins or is taken up again: wishes of before do not concern it."""
+        with self._transaction() as db:
+            journal_control.begin(db, run_id, now)
+
+    def tell(self, run_id: str, now: Told) -> None:
+        """What a run tells of itself now."""
+        with self._transaction() as db:
+            journal_control.tell(db, run_id, now)
+
+    def ask(self, run_id: str, pilot: Pilot, now: Told) -> int:
+        """Put the question behind the pilot; returns the number of the last wish before it: later ones answer."""
+        with self._transaction() as db:
+            return journal_control.ask(db, run_id, pilot, now)
 
     def credit(self, run_id: str, found: Mapping[str, str], sent_at: Mapping[str, float | None] | None = None) -> set[str]:
         """Write down that doubts were found started (key → workflow id); returns the keys for which that could not be.
@@ -195,8 +247,8 @@ class Journal:
             yield Claim(db, self.path, run_id)
             undo.pop_all()
 
-    def record(self, run_id: str, notes: Sequence[Note], settled: Sequence[Outcome] = ()) -> set[str]:
-        """Write events and outcomes in one commit.
+    def record(self, run_id: str, notes: Sequence[Note], settled: Sequence[Outcome] = (), *, now: Told | None = None) -> set[str]:
+        """Write events, outcomes and what the run tells of itself in one commit.
 
         Returns the keys whose event was refused: a ``send`` of a row that another run owns now, a ``start`` with an id that another
         start of the portal has already, which is written down as a doubt.
@@ -204,9 +256,11 @@ class Journal:
         with self._transaction() as db:
             lost = {note.key for note in notes if not apply(db, run_id, note)}
             settle(db, run_id, settled)
+            if now is not None:
+                journal_control.tell(db, run_id, now)
         return lost
 
-    def finish(self, run_id: str, exit_code: int, settled: Sequence[Outcome]) -> None:
+    def finish(self, run_id: str, exit_code: int, settled: Sequence[Outcome], *, now: Told | None = None) -> None:
         """Close a run: its last outcomes, its exit code; doubts that it was allowed to try and did not are doubts again."""
         try:
             with self._transaction() as db:
@@ -217,6 +271,8 @@ class Journal:
                     apply(db, run_id, Note(key, Event.RESTORE))
                 settle(db, run_id, settled)
                 db.execute("UPDATE runs SET finished_at=?, exit_code=? WHERE id=?", (time.time(), exit_code, run_id))
+                if now is not None:
+                    journal_control.tell(db, run_id, now)
         finally:
             self.release(run_id)
 

@@ -142,13 +142,14 @@ def past_runs(db: sqlite3.Connection, alive: Alive) -> list[dict[str, Any]]:
         "SELECT id, started_at, finished_at, exit_code, portal, dialect, sheet, template, campaign, rows FROM runs ORDER BY started_at DESC, id DESC"
     ).fetchall():
         run: dict[str, Any] = dict(zip(_RUN, entry, strict=True))
-        run["counts"] = _counts(db, run["run"])
+        run["counts"] = counts_of(db, run["run"])
         run["live"] = run["finished_at"] is None and alive[run["run"]]
         found.append(run)
     return found
 
 
-def _counts(db: sqlite3.Connection, run_id: str) -> dict[str, int]:
+def counts_of(db: sqlite3.Connection, run_id: str) -> dict[str, int]:
+    """A run's rows by status as they truly stand."""
     found = db.execute(
         """SELECT CASE WHEN run_rows.status = 'in_doubt' AND starts.state = 'started'
                          THEN CASE WHEN starts.run_id = run_rows.run_id THEN 'started' ELSE 'already_started' END

@@ -46,7 +46,14 @@ CREATE INDEX IF NOT EXISTS run_rows_by_key ON run_rows (key) WHERE key <> '';
 CREATE TABLE IF NOT EXISTS events (
   seq INTEGER PRIMARY KEY, at REAL NOT NULL, run_id TEXT NOT NULL, key TEXT NOT NULL, event TEXT NOT NULL, note TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS events_by_key ON events (key);
+CREATE TABLE IF NOT EXISTS controls (
+  seq INTEGER PRIMARY KEY, run_id TEXT NOT NULL, at REAL NOT NULL, wish TEXT NOT NULL, who TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS controls_by_run ON controls (run_id, seq);
+CREATE TABLE IF NOT EXISTS progress (
+  run_id TEXT PRIMARY KEY, at REAL NOT NULL, since INTEGER NOT NULL DEFAULT 0, told TEXT NOT NULL, pilot TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 """
+_LATER = {"controls", "progress"}
+"""Tables that came without a new version: a program of before works with the journal as ever, and knows nothing of them."""
 
 _ADVICE = (
     (("locked", "busy"), "another program keeps it locked: end that program, then run again"),
@@ -96,13 +103,13 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("BEGIN")  # one look: another process may be making this very file
-    found = _version(db, path)
+    complete = _version(db, path) == VERSION and _tables(db) >= _LATER
     db.execute("COMMIT")
     _write_ahead(db)
     db.execute("PRAGMA synchronous=FULL")
-    if found < VERSION:
+    if not complete:
         db.execute("BEGIN IMMEDIATE")
-        if _version(db, path) < VERSION:
+        if _version(db, path) < VERSION or not _tables(db) >= _LATER:
             for statement in _TABLES.split(";\n"):
                 db.execute(statement)
             db.execute("INSERT OR IGNORE INTO meta VALUES ('salt', ?)", (secrets.token_hex(16),))
@@ -113,7 +120,7 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
 def _version(db: sqlite3.Connection, path: Path) -> int:
     """The version of the tables, 0 in an empty file. Raises ``JournalError`` for a file that is not this program's to use."""
     found = int(db.execute("PRAGMA user_version").fetchone()[0])
-    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
+    tables = _tables(db)
     if (found == 0 and tables) or (found == VERSION and not {"starts", "run_rows"} <= tables):
         raise JournalError(f"{path} is another program's database, not a bulkstart journal: choose another file with --journal")
     if found > VERSION:
@@ -121,6 +128,10 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
             f"the journal {path} was written by a newer bulkstart (version {found}): update this program, or use --journal"
         )
     return found
+
+
+def _tables(db: sqlite3.Connection) -> set[str]:
+    return {str(row[0]) for row in db.execute("SELECT name FROM sqlite_master WHERE type='table'")}
 
 
 def _write_ahead(db: sqlite3.Connection) -> None:

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bulkstart import journal_control
 from bulkstart.evidence import MATCHED
 from bulkstart.journal_look import CRASHED, Alive, Look
 from bulkstart.journal_past import keep_sweep
 from bulkstart.journal_view import Held, Note, View
 from bulkstart.model import Outcome, StartRequest
+from bulkstart.standing import Told
 from bulkstart.states import Event, State, step
 
 
@@ -146,6 +148,10 @@ class Claim:
             "UPDATE run_rows SET body=? WHERE run_id=? AND position=?",
             ((_body(request), self._run_id, position) for position, request in (unsent or {}).items()),
         )
+
+    def tell(self, now: Told, *, begun: bool) -> None:
+        """What the run tells of itself first; ``begun``: wishes concern it already, else those of before do not."""
+        (journal_control.tell if begun else journal_control.begin)(self._db, self._run_id, now)
 
     def settle(self, outcomes: Iterable[Outcome]) -> None:
         """Outcomes that are known before the first send."""

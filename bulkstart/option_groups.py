@@ -117,6 +117,11 @@ def start_options(parser: argparse.ArgumentParser) -> None:
         help="the first N rows go first, then you are asked again; 0 = off (default: 3)",
     )
     group.add_argument(
+        "--pilot",
+        action="store_true",
+        help="after the canary wait for bulkstart continue RUN, or bulkstart stop RUN, from anywhere, in place of a question here",
+    )
+    group.add_argument(
         "--rate",
         type=float,
         metavar="R",

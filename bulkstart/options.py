@@ -34,6 +34,7 @@ class StartOptions(TypedDict, total=False):
     dry_run: bool
     skip_invalid: bool
     canary: int
+    pilot: bool
     rate: float | None
     burst: float | None
     polite: bool
@@ -87,6 +88,7 @@ class Options:
     dry_run: bool = False
     skip_invalid: bool = False
     canary: int = 3
+    pilot: bool = False
     rate: float | None = None
     burst: float | None = None
     polite: bool = False

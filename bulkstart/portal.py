@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,6 +19,9 @@ from bulkstart.settings import DEFAULT_BASE_URL, settings
 
 KNOWN_HOSTS = frozenset({"vibecode.bitrix24.tech"})
 """Hosts for which the platform window of 300 requests in 60 s is assumed (bitrix24-api.md 3.2)."""
+
+SANDBOX = "BULKSTART_SANDBOX"
+"""Set where the address is a sandbox portal's (on loopback only): results say so."""
 
 _LOOPBACK_NAMES = ("localhost", "::1")
 
@@ -70,6 +73,11 @@ class Portal:
     def from_env(cls, dialect: str | None = None) -> Portal:
         """The portal that ``BULKSTART_…`` variables (or ``.env`` here) describe. Raises ``CredentialsError``."""
         found = settings()
+        portal = cls._from(found, dialect)
+        return replace(portal, is_sandbox=True) if SANDBOX in found and portal.loopback else portal
+
+    @classmethod
+    def _from(cls, found: Mapping[str, str], dialect: str | None) -> Portal:
         native = [name for name in _NATIVE if name in found]
         if dialect is None and native and "BULKSTART_API_KEY" in found:
             raise CredentialsError(

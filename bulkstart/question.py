@@ -10,8 +10,10 @@ from bulkstart.forecast import Forecast
 from bulkstart.model import Outcome, Template
 from bulkstart.plan import Plan, Ready, lanes, when
 from bulkstart.result_columns import Status
+from bulkstart.standing import Pilot, Piloted
 
 _SHOWN = 20
+_PILOT_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,14 @@ def canary_text(outcomes: Sequence[tuple[object, Outcome]], durations: Sequence[
         lines.append(f"  a start takes {min(durations):.2f} to {max(durations):.2f} s")
     lines.append(f"{_rows(left, 'workflow')} left, {forecast.text}. Look at the first ones in the portal. Go on?")
     return "\n".join(lines)
+
+
+def pilot_of(outcomes: Sequence[tuple[object, Outcome]], durations: Sequence[float], left: int, forecast: Forecast) -> Pilot:
+    """The same as a value, for a question that is answered elsewhere."""
+    rows = [
+        Piloted(str(label), str(o.status), o.workflow_id, o.error_code, o.error_message) for label, o in outcomes[:_PILOT_ROWS]
+    ]
+    return Pilot(tuple(rows), tuple(durations), left, forecast.to_json(), canary_text(outcomes, durations, left, forecast))
 
 
 def _rows(count: int, noun: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from bulkstart.conduct import conduct
@@ -20,6 +21,8 @@ from bulkstart.result_columns import Status
 from bulkstart.results import completed, counts, exit_code, frame_of, invalid_outcomes, results_frame
 from bulkstart.resumed import Resumed, sheet_of
 from bulkstart.retry import Stop
+from bulkstart.standing import Watched, Wish
+from bulkstart.watch import look, wish
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,6 +79,35 @@ class Run:
         }
         return frame
 
+    def watch(self) -> Watched:
+        """The run as it stands now, whoever runs it: state, counts, rate, hold, time left. Cheap while it runs.
+
+        >>> import bulkstart, pandas
+        >>> with bulkstart.sandbox() as portal:
+        ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720)
+        ...     seen = bulkstart.Run(results.attrs["run_id"], portal=portal).watch()
+        >>> str(seen.state), seen.counts, seen.exit_code
+        ('ended', {'started': 1}, 0)
+        """
+        return look(self.run_id, self._file())
+
+    @property
+    def state(self) -> str:
+        """``preparing``, ``asking``, ``running``, ``paused``, ``stopping``, ``ended``, or ``lost``: its process is gone without an end."""
+        return str(self.watch().state)
+
+    def stop(self) -> Watched:
+        """Let it stop wherever it runs: rows on the wire finish, the others are not attempted. Raises ``UsageError`` where it does not run."""
+        return wish(self.run_id, Wish.STOP, self._file())
+
+    def pause(self) -> Watched:
+        """Let it take no more rows; those on the wire finish. Raises ``UsageError`` where it does not run."""
+        return wish(self.run_id, Wish.PAUSE, self._file())
+
+    def go_on(self) -> Watched:
+        """Let it go on after a pause, or say yes to what its pilot showed. Raises ``UsageError`` where there is nothing to go on with."""
+        return wish(self.run_id, Wish.GO_ON, self._file())
+
     def resume(
         self, frame: pd.DataFrame | None = None, *, release_doubts: bool = False, **options: Unpack[CallOptions]
     ) -> pd.DataFrame:
@@ -118,8 +150,11 @@ class Run:
         given: dict[str, Any] = dict(options)
         return given | ({"journal": self._journal} if self._journal else {})
 
+    def _file(self) -> Path:
+        return journal_file(self._portal, Options(journal=self._journal))
+
     def _past(self) -> tuple[PastRun, Journal]:
-        path = journal_file(self._portal, Options(journal=self._journal))
+        path = self._file()
         if not path.exists():
             raise UsageError(f"there is no journal at {path}, so run {self.run_id} is not known")
         journal = Journal(path)

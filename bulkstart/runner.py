@@ -113,6 +113,10 @@ class Runner:
 
     async def _work(self) -> None:
         while self.stop is None:
+            if self.gate.paused:
+                self._idle_since = math.inf
+                await self.gate.unpaused()
+                continue
             if self._lanes.waiting and self.gate.now() >= self._swept + SWEEP_SECONDS:
                 await self._look()
             lane = self._lanes.take()
