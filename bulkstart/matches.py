@@ -29,12 +29,15 @@ def matches(found: ColumnMap, templates: Sequence[Template]) -> tuple[Match, ...
     """``entityId``, ``entityType``, ``templateId``, then every parameter of ``templates``, then what was named besides."""
     defined = {parameter.name: parameter for template in templates for parameter in template.parameters or ()}
     constants = dict(found.constants)
-    fed = {one.name: (one.column, one.reason) for one in found.parameters}
+    fed: dict[str, tuple[Column | None, str]] = {one.name: (one.column, one.reason) for one in found.parameters}
     for name, matched in zip(NAMES, (found.entity_id, found.entity_type, found.template_id), strict=True):
         if matched:
             fed[name] = (matched.column, matched.reason)
     doubts = {doubt.name: doubt.columns for doubt in found.doubts}
     names = dict.fromkeys([*NAMES, *defined, *fed, *constants, *doubts])
-    return tuple(
-        Match(name, *fed.get(name, (None, "")), constants.get(name), defined.get(name), doubts.get(name, ())) for name in names
-    )
+
+    def match(name: str) -> Match:
+        column, reason = fed.get(name, (None, ""))
+        return Match(name, column, reason, constants.get(name), defined.get(name), doubts.get(name, ()))
+
+    return tuple(map(match, names))

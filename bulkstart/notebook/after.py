@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from functools import partial
+from pathlib import Path
 
 import ipywidgets as widgets
 
@@ -49,7 +50,7 @@ class ResultsSection(Section):
         results = self.walk.results
         assert results is not None
         watched, own = self.walk.watched, self.walk.began_here
-        made = downloads.made(kind, results, self.walk.path if own else None, watched.results if watched and not own else None)
+        made = downloads.made(kind, results, self.walk.path if own else None, Path(watched.results) if watched and watched.results and not own else None)
         if made is None:
             self.link.value = markup.faint(self.words("no_failed"))
             return
@@ -103,7 +104,9 @@ class DoubtsSection(Section):
         self.told.value = markup.note(said, "warn" if count else "good")
         if count:
             self.listing.show(table.drop(columns="status"))
-            self.look.description = words("reconcile", count=count, portal=walk.watched.portal if walk.watched else "", seconds=walk.settle)
+            self.look.description = words(
+                "reconcile", count=count, portal=walk.watched.portal if walk.watched else "", seconds=walk.settle
+            )
 
     def _look(self) -> None:
         self.look.disabled = True

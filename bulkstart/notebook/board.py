@@ -96,7 +96,7 @@ class Panel:
         return told(self.walk, self.words)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        bundle: dict[str, Any] = self.widget._repr_mimebundle_() or {}  # noqa: SLF001  the notebook's own protocol
+        bundle: dict[str, Any] = self.widget._repr_mimebundle_() or {}
         return bundle | {"text/plain": repr(self)}
 
     # ------------------------------------------------------------------------------------------------------- views

@@ -63,7 +63,9 @@ class Course(Walk):
     def _past(self, command: str) -> None:
         if self.run_id is None or self.portal is None:
             raise UsageError("connect to the portal of the run first")
-        kept = {name: value for name, value in self.options.items() if name in ("settle", "safe_csv", "rate", "burst", "max_unknown")}
+        kept = {
+            name: value for name, value in self.options.items() if name in ("settle", "safe_csv", "rate", "burst", "max_unknown")
+        }
         self._follow(launch_past(command, self.run_id, portal=self.portal, **kept, journal=self._journal))
 
     def _follow(self, begun: Detached) -> None:
@@ -104,7 +106,13 @@ class Course(Walk):
     @property
     def unsent(self) -> str:
         """Why a run ended before it had any row; ``""`` where it has some."""
-        if self.watched is None or self.run_id is None or self._journal is None or self.goes_on or self.watched.started_at is not None:
+        if (
+            self.watched is None
+            or self.run_id is None
+            or self._journal is None
+            or self.goes_on
+            or self.watched.started_at is not None
+        ):
             return ""
         said = said_of(self.run_id, self._journal) or {}
         found = [str(problem["message"]) for problem in said.get("problems", ())]
@@ -156,7 +164,10 @@ class Course(Walk):
 
         told = pd.DataFrame(columns=[*_ENTITY, *RESULT_COLUMNS]) if self.told is None else self.told
         told = told if only is None else told[told["startStatus"] == only]
-        entity = [" ".join("" if one is None else str(one) for one in pair) for pair in zip(*(told[name] for name in _ENTITY), strict=True)]
+        entity = [
+            " ".join("" if one is None else str(one) for one in pair)
+            for pair in zip(*(told[name] for name in _ENTITY), strict=True)
+        ]
         found = pd.DataFrame({"row": told.index.tolist(), "entity": entity})
         for name, shown in _SHOWN.items():
             found[shown] = told[name].tolist()

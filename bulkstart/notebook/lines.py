@@ -114,4 +114,4 @@ def _words(options: Mapping[str, Any]) -> list[str]:
 
 
 def _is_given(value: object) -> bool:
-    return value is not None and value != "" and value != {} and value is not False
+    return value is not None and value is not False and value not in ("", {})

@@ -22,10 +22,14 @@ TEXTS: dict[str, tuple[str, str]] = {
     # ------------------------------------------------------------------------------------------------------- sheet
     "upload": ("Upload", "Загрузить"),
     "upload_hint": (
-        "An upload may have up to 10 MB (8 MB for sure). A larger file never arrives, and Jupyter does not say so: if the button counts"
-        " a file and nothing appears below, put the file beside the notebook and type its path here.",
-        "Загрузить можно файл до 10 МБ (наверняка до 8 МБ). Файл больше не дойдёт, и Jupyter об этом не скажет: если на кнопке"
-        " появился счётчик, а ниже ничего нет, положите файл рядом с блокнотом и впишите путь к нему.",
+        (
+            "An upload may have up to 10 MB (8 MB for sure). A larger file never arrives, and Jupyter does not say so: if the button"
+            " counts a file and nothing appears below, put the file beside the notebook and type its path here."
+        ),
+        (
+            "Загрузить можно файл до 10 МБ (наверняка до 8 МБ). Файл больше не дойдёт, и Jupyter об этом не скажет: если на кнопке"
+            " появился счётчик, а ниже ничего нет, положите файл рядом с блокнотом и впишите путь к нему."
+        ),
     ),
     "path": ("Path", "Путь"),
     "path_hint": ("deals.xlsx, contacts.csv …", "сделки.xlsx, контакты.csv …"),

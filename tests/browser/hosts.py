@@ -165,7 +165,7 @@ def run_all(page: Any) -> None:
         page.keyboard.press("Control+Enter")
         try:
             page.wait_for_selector(".bulkstart", timeout=6000)
-        except Exception as error:  # noqa: BLE001  the library's own timeout: a keystroke before the kernel listens is lost
+        except Exception as error:
             if "Timeout" not in type(error).__name__:
                 raise
             continue
