@@ -12,10 +12,13 @@ import ipywidgets as widgets
 from bulkstart.notebook import downloads, lines, markup
 from bulkstart.notebook.listing import Listing
 from bulkstart.notebook.section import WRAP, Section, button, shown
+from bulkstart.outputs import numbered
 from bulkstart.result_columns import Status
 
 LINK_SECONDS = 120.0
 """How long a link that holds a file stays in the page."""
+MOST_BYTES = 20_000_000
+"""What a link may hold; a larger file is written into the working directory."""
 
 
 class ResultsSection(Section):
@@ -50,12 +53,23 @@ class ResultsSection(Section):
         results = self.walk.results
         assert results is not None
         watched, own = self.walk.watched, self.walk.began_here
-        made = downloads.made(kind, results, self.walk.path if own else None, Path(watched.results) if watched and watched.results and not own else None)
+        made = downloads.made(
+            kind,
+            results,
+            self.walk.path if own else None,
+            Path(watched.results) if watched and watched.results and not own else None,
+        )
         if made is None:
             self.link.value = markup.faint(self.words("no_failed"))
             return
-        encoded = base64.b64encode(made.content).decode("ascii")
         words = self.words
+        if len(made.content) > MOST_BYTES:
+            path = Path.cwd() / made.name
+            path = next(free for free in numbered(path) if not free.exists())
+            path.write_bytes(made.content)
+            self.link.value = markup.note(words("too_large", path=path))
+            return
+        encoded = base64.b64encode(made.content).decode("ascii")
         said = markup.note("\n".join(made.notes)) + markup.faint(words("link_goes"))
         self.link.value = markup.link(words("download", name=made.name), made.name, made.media, encoded) + said
         self._timer = threading.Timer(LINK_SECONDS, self.take_away)

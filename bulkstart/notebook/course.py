@@ -23,6 +23,11 @@ from bulkstart.watch import look, wish
 if TYPE_CHECKING:
     import pandas as pd
 
+_OF_A_STINT = {
+    "resume": frozenset({"settle", "rate", "burst", "max_unknown"}),
+    "reconcile": frozenset({"settle", "rate", "burst"}),
+}
+"""Options of the panel that a past run is gone on with; what its rows mean is the run's own."""
 _ENTITY = ("entityType", "entityId")
 _SHOWN = {"startStatus": "status", "workflowId": "workflow", "errorCode": "code", "errorMessage": "message"}
 

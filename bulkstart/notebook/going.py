@@ -13,7 +13,7 @@ from bulkstart.notebook.walk import FIRST
 from bulkstart.result_columns import Status
 from bulkstart.standing import State, Watched, Wish
 
-_FULL = {"width": "100%"}
+_FULL = {"width": "99%"}
 
 
 class PilotSection(Section):
@@ -75,7 +75,7 @@ class PilotSection(Section):
         rows = [(one.row, words.known(one.status), one.workflow_id, one.code, one.message) for one in pilot.rows]
         table = markup.table(headers, rows, label=words("pilot"), tints=[one.status for one in pilot.rows])
         times = f"{min(pilot.durations):.2f} – {max(pilot.durations):.2f}" if pilot.durations else "–"
-        return table + markup.faint(f"{words('duration')}: {times}")
+        return table + markup.faint(words("durations", seconds=times))
 
     def lines(self) -> tuple[str, str]:
         """The start."""
@@ -131,7 +131,7 @@ class RunSection(Section):
         words, told = self.words, watched.told
         parts = [words("run_id", run=watched.run_id), watched.portal, words(f"state_{watched.state}")]
         if not watched.over:
-            parts.append(words("rate", rate=told.rate))
+            parts += [words("rate", rate=told.rate)] if watched.state is State.RUNNING else []
             parts += [words("left", time=about(told.seconds_left))] if told.seconds_left is not None else []
             if watched.hold:
                 parts.append(words("held", seconds=max(0.0, watched.hold.until - time.time()), why=watched.hold.why))

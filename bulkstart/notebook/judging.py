@@ -29,7 +29,7 @@ class ChecksSection(Section):
         self.again = button(words("check_again"), lambda: self.act(self.walk.check))
         self.notes = widgets.HTML()
         self.on(self.skip, lambda on: self.walk.choose(skip_invalid=on or None))
-        return [self.told, self.listing.box, self.skip, self.again, self.notes]
+        return [self.told, self.listing.box, self.skip, widgets.HBox([self.again]), self.notes]
 
     @property
     def ready(self) -> bool:

@@ -1,10 +1,12 @@
-"""What repeats each step of the panel, ready to copy: one line of Python and one of the command line. No secret is in either. Pure."""
+"""What repeats each step of the panel, ready to copy: one line of Python and one of the command line. No secret is in either."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
 from typing import Any
+
+from bulkstart.arguments import parser_of, words_of
 
 _OWN = ("columns", "values")
 
@@ -33,7 +35,7 @@ def templates(*, sandbox: bool) -> tuple[str, str]:
 def columns(options: Mapping[str, Any]) -> tuple[str, str]:
     """What was chosen for the columns."""
     given = {name: options[name] for name in _OWN if options.get(name)}
-    return f"options = {given!r}" if given else "", shlex.join(_words(given)) if given else ""
+    return f"options = {given!r}" if given else "", shlex.join(_words("start", given)) if given else ""
 
 
 def check(path: str | None, reader: Mapping[str, Any], options: Mapping[str, Any], *, sandbox: bool) -> tuple[str, str]:
@@ -54,12 +56,12 @@ def start(path: str | None, reader: Mapping[str, Any], options: Mapping[str, Any
 
 
 def run(run_id: str, verb: str, options: Mapping[str, Any], *, portal: str = "portal=portal") -> tuple[str, str]:
-    """Something done with a run: ``results``, ``resume``, ``reconcile``."""
+    """A run by its id (``verb`` blank), or something done with it: ``resume()``, ``reconcile()``."""
     journal = options.get("journal")
     given = [repr(run_id), portal, *([f"journal={str(journal)!r}"] if journal else [])]
     python = f"run = bulkstart.Run({_python(given)})" if not verb else f"results = bulkstart.Run({_python(given)}).{verb}"
-    command = [] if verb in ("", "results") else [verb.removesuffix("()"), run_id, *_words({"journal": journal})]
-    return python, shlex.join(["bulkstart", *command]) if command else ""
+    command = verb.removesuffix("()")
+    return python, shlex.join(["bulkstart", command, run_id, *_words(command, {"journal": journal})]) if command else ""
 
 
 def write(run_id: str, path: str | None, goal: str) -> tuple[str, str]:
@@ -78,8 +80,8 @@ def _call(function: str, options: Mapping[str, Any], *, sandbox: bool) -> str:
 def _command(verb: list[str], path: str | None, reader: Mapping[str, Any], options: Mapping[str, Any], *, sandbox: bool) -> str:
     if path is None:
         return ""
-    words = ["bulkstart", *verb, path, *_words(reader), *_words(options), *(["--sandbox"] if sandbox else [])]
-    return shlex.join(words)
+    words = _words(verb[0] if verb else "start", {**options, **reader, "sandbox": sandbox})
+    return shlex.join(["bulkstart", *verb, path, *words])
 
 
 def _python(words: list[str]) -> str:
@@ -97,20 +99,10 @@ def _literal(value: object) -> str:
     return repr(value) if isinstance(value, str | int | float | bool) else repr(str(value))
 
 
-def _words(options: Mapping[str, Any]) -> list[str]:
-    words: list[str] = []
-    for name, value in options.items():
-        option = {"columns": "--map", "values": "--set"}.get(name, "--" + name.replace("_", "-"))
-        if name in _OWN:
-            for key, one in (value or {}).items():
-                words += [option, f"{key}={one}"]
-        elif name == "reconcile" and value is False:
-            words.append("--no-reconcile")
-        elif isinstance(value, bool):
-            words += [option] if value else []
-        elif _is_given(value):
-            words += [option, str(value)]
-    return words
+def _words(command: str, options: Mapping[str, Any]) -> list[str]:
+    """The options that this command takes."""
+    taken = {action.dest for action in parser_of(command)._actions}  # noqa: SLF001  argparse has no other way to ask
+    return words_of(command, {name: value for name, value in options.items() if name in taken})
 
 
 def _is_given(value: object) -> bool:

@@ -35,13 +35,13 @@ STYLE = f"""<style>
 .bulkstart h2, .bulkstart h3 {{ margin: 6px 0 2px; color: {_TEXT}; }}
 .bulkstart h3 {{ border-top: 1px solid {_LINE}; padding-top: 8px; }}
 .bulkstart .widget-html-content {{ color: {_TEXT}; line-height: 1.45; }}
-.bulkstart .bs-scroll {{ overflow: auto; max-height: 420px; max-width: 100%; box-sizing: border-box; }}
+.bulkstart .bs-scroll {{ overflow: auto; max-height: 560px; max-width: 100%; box-sizing: border-box; }}
 .bulkstart table {{ border-collapse: collapse; font-size: 12px; }}
 .bulkstart th, .bulkstart td {{ border: 1px solid {_LINE}; padding: 2px 7px; text-align: left; vertical-align: top;
   min-width: 3.5em; max-width: 24em; overflow-wrap: break-word; white-space: pre-wrap; }}
 .bulkstart th {{ background: {_SHADE}; position: sticky; top: 0; white-space: nowrap; }}
 .bulkstart .bs-note {{ padding: 3px 9px; border-left: 4px solid {_LINE}; margin: 3px 0; white-space: pre-wrap; overflow-wrap: anywhere; }}
-.bulkstart .bs-faint {{ color: {_FAINT}; font-size: 12px; }}
+.bulkstart .bs-faint {{ color: {_FAINT}; font-size: 12px; padding-top: 4px; }}
 .bulkstart .bs-chip {{ display: inline-block; padding: 0 8px; margin: 2px 6px 2px 0; border: 1px solid {_LINE}; border-radius: 9px; }}
 .bulkstart code, .bulkstart pre {{ background: {_SHADE}; color: {_TEXT}; padding: 1px 4px; white-space: pre-wrap;
   overflow-wrap: anywhere; user-select: all; margin: 2px 0; font-size: 12px; }}
@@ -54,7 +54,12 @@ def escaped(value: object) -> str:
     """Any value as text that is safe in HTML; no secret, no control character, not longer than a cell is shown."""
     text = redact("" if value is None else str(value))
     text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    return html.escape("".join(sign if sign.isprintable() or sign == "\n" else "\N{REPLACEMENT CHARACTER}" for sign in text))
+    return html.escape("".join(sign if sign.isprintable() or sign == "\n" else _seen(sign) for sign in text))
+
+
+def _seen(sign: str) -> str:
+    """What stands for a sign that cannot be printed: any space is a space."""
+    return " " if sign.isspace() else "\N{REPLACEMENT CHARACTER}"
 
 
 def heading(number: int, text: str) -> str:

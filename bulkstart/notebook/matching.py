@@ -60,15 +60,15 @@ class ColumnsSection(Section):
 
     def _made(self, match: Match) -> _Line:
         label = match.name if match.parameter is None else match.parameter.label or match.name
-        name = widgets.Label(label + (" *" if match.parameter and match.parameter.required else ""), layout={"width": "190px"})
+        name = widgets.Label(label + (" *" if match.parameter and match.parameter.required else ""), layout={"width": "150px"})
         name.tooltip = match.name
-        column = widgets.Dropdown(layout={"width": "260px"})
+        column = widgets.Dropdown(layout={"width": "235px"})
         constant = None
         self.on(column, lambda chosen: self._feed(match.name, chosen))
-        why = widgets.HTML(layout={"width": "280px"})
+        why = widgets.HTML(layout={"flex": "1 1 200px", "min_width": "200px"})
         controls = [name, column]
         if match.name not in NAMES:
-            constant = widgets.Text(continuous_update=False, placeholder=self.words("constant"), layout={"width": "180px"})
+            constant = widgets.Text(continuous_update=False, placeholder=self.words("constant"), layout={"width": "165px"})
             self.on(constant, lambda text: self.walk.fix(match.name, text))
             controls.append(constant)
         return _Line(widgets.HBox([*controls, why], layout=WRAP), column, constant, why)

@@ -71,8 +71,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "options": ("choices", "варианты"),
     "yes": ("yes", "да"),
     # ----------------------------------------------------------------------------------------------------- columns
-    "fed_by": ("comes from", "берётся из"),
-    "why": ("why", "почему"),
     "constant": ("or the same for all rows", "или одно для всех строк"),
     "as_found": ("as found: {column}", "как найдено: {column}"),
     "nothing": ("nothing", "ничего"),
@@ -153,7 +151,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status": ("status", "статус"),
     "workflow": ("workflow", "процесс"),
     "advice": ("what to do", "что делать"),
-    "duration": ("seconds", "секунд"),
+    "durations": ("A start took {seconds} seconds.", "Запуск занимал {seconds} секунд."),
     "workbook": ("Workbook", "Книга Excel"),
     "csv": ("CSV", "CSV"),
     "failed": ("Failed rows", "Неудачные строки"),
