@@ -83,6 +83,9 @@ def parser_of(command: str) -> argparse.ArgumentParser:
             "--port", type=int, default=8018, metavar="N", help="port on 127.0.0.1; 0 = any free one (default: 8018)"
         )
         parser.add_argument("--scenario", metavar="FILE", help="scenario file (its format: bulkstart/simulator/SCENARIOS.md)")
+        parser.add_argument(
+            "--idle", type=float, metavar="SECONDS", help="end by itself when nobody was connected for so long (default: never)"
+        )
         parser.add_argument("--ledger", metavar="FILE", help="write what truly happens to this file, one JSON object a line")
     else:
         common_options(parser, portal=command != "runs" and command not in CONTROLS)

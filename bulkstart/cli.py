@@ -234,7 +234,7 @@ def _control(arguments: argparse.Namespace) -> int:
 def _sandbox(arguments: argparse.Namespace) -> int:
     from bulkstart.simulator import serve  # noqa: PLC0415  lazy: the simulator
 
-    return serve(arguments.scenario, port=arguments.port, ledger=arguments.ledger)
+    return serve(arguments.scenario, port=arguments.port, ledger=arguments.ledger, idle=arguments.idle)
 
 
 _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {

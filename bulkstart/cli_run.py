@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 ELSEWHERE = frozenset({"NOT_IN_RUN", "LIMIT"})
 """Codes of rows that ``resume`` does not go on with, or that nobody asked to start."""
-FRAME = "frame.pickle"
-"""The name of a frame that one process hands to another (``detached``)."""
 TRY = {
     "start": "--dry-run to see what would be started",
     "resume": "--dry-run to see what would be started",
@@ -38,22 +36,22 @@ TRY = {
 
 def start(arguments: argparse.Namespace) -> int:
     """The main job."""
-    from bulkstart import conduct, job, outputs  # noqa: PLC0415  lazy: --help loads no pandas, no httpx
+    from bulkstart import conduct, handed, job, outputs  # noqa: PLC0415  lazy: --help loads no pandas, no httpx
 
     options = options_from(arguments)
-    sheet, launched = Path(arguments.sheet), getattr(arguments, "launched", None)
+    sheet, launched = Path(arguments.sheet), arguments.launched
     output = outputs.wanted_path(sheet, arguments.output, dry_run=options.dry_run)
     outputs.check_folder(output)
     asks = _asks(arguments)
     desk = conduct.Desk()
     console = Console(arguments, desk.ask, desk.session, desk.choose if asks else None)
     with portal_of(arguments) as portal:
-        whole = not (launched and sheet.name == FRAME)
-        frame = read(arguments, options.columns.values(), console) if whole else taken_over(sheet)
+        whole = not (launched and sheet.name == handed.FRAME)
+        frame = read(arguments, options.columns.values(), console) if whole else handed.taken_over(sheet)
         running = job.Job(frame, portal, options, console, whole_file=whole, run_id=launched)
         with conduct.draining(running):  # until the results are told: an interrupt may not tear them
             finished = conduct.conduct(running, desk, asker if asks else None, sessions(), chooser)
-            ended = _Ended(arguments, finished, portal, options, sheet if whole else _source(frame), output, console)
+            ended = _Ended(arguments, finished, portal, options, sheet if whole else handed.source_of(frame), output, console)
             ended.write()
             ended.settle(frame, asks=asks)
             return ended.told()
@@ -161,24 +159,6 @@ def read(arguments: argparse.Namespace, expected: Iterable[str], console: Consol
     for note in frame.attrs["sheet"].notes:
         console.say(note)
     return frame
-
-
-def taken_over(path: Path) -> pd.DataFrame:
-    """The frame that whoever launched this process kept for it; it is removed."""
-    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
-
-    frame = pd.read_pickle(path)  # noqa: S301  written by this program a moment ago, into a folder of its own that is its user's alone
-    path.unlink()
-    assert isinstance(frame, pd.DataFrame)
-    return frame
-
-
-def _source(frame: pd.DataFrame) -> Path | None:
-    """The file that a frame was read from."""
-    from bulkstart.model import SheetSource  # noqa: PLC0415  beside its use
-
-    source = frame.attrs.get("sheet")
-    return Path(source.path) if isinstance(source, SheetSource) else None
 
 
 def _output(arguments: argparse.Namespace, taken: Taken) -> Path:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,39 +18,30 @@ from bulkstart.ending import (
     Finished,
     ending,
     finished,
-    known_counts,
 )
 from bulkstart.errors import JournalError, UsageError
-from bulkstart.gate import Gate
 from bulkstart.guards import notes
-from bulkstart.halts import Halts
 from bulkstart.inert import inert
 from bulkstart.journal import Journal, new_run_id
-from bulkstart.journal_view import EMPTY, Note, View
-from bulkstart.lanes import Lanes
+from bulkstart.journal_view import EMPTY, View
 from bulkstart.locks import RunIsLiveError
 from bulkstart.mapping import mapped, remember
 from bulkstart.meeting import Meeting, journal_of, line_to
-from bulkstart.model import Outcome
 from bulkstart.options import Options
-from bulkstart.outlook import outlook
-from bulkstart.plan import Plan, lanes
 from bulkstart.portal import Portal
-from bulkstart.preflight import Met, operating_of
+from bulkstart.preflight import Met
 from bulkstart.probing import probed
-from bulkstart.question import Question, pilot_of, release_text
-from bulkstart.recorder import Recorder
-from bulkstart.renewal import Renewal
+from bulkstart.question import Question, release_text
 from bulkstart.results import counts, frame_of
 from bulkstart.resumed import Resumed, sheet_of, unlike
 from bulkstart.retry import Stop
 from bulkstart.runner import Runner
+from bulkstart.sending import Sending
 from bulkstart.stages import Sheet, check_sheet, plan_sheet, problems_of
-from bulkstart.standing import Pilot
 from bulkstart.steering import Steering
-from bulkstart.sweep import baseline, count_running
+from bulkstart.sweep import baseline
 from bulkstart.throttle import Throttle
-from bulkstart.timing import beginning, expected, shut
+from bulkstart.timing import expected
 from bulkstart.work import Front, InterruptedByPersonError, Work
 
 if TYPE_CHECKING:
@@ -61,8 +49,6 @@ if TYPE_CHECKING:
 
     from bulkstart.meeting import Line
 
-
-EXPIRED_TEXT = "the session has expired; the run waits. Authorise again and paste the new session (nothing: the run stops, and can be resumed)"
 
 TWICE = 2
 """Interrupts behind which rows on the wire are not waited for either."""
@@ -239,120 +225,26 @@ class Job(Work):
         if self._heard and not self._resumed:
             remember(self._frame, self._options, begun.met.identity, journal)
         steering = self._steer(journal)
-        steering.claimed(len(begun.sheet.keys), len(begun.plan.ready), known_counts(begun))
-        settled: dict[int, Outcome] = {}
+        sending = Sending(begun, met, line, journal, steering, claimant, self._front, self._batching)
+        self._runner = sending.runner
+        steering.look()  # what was wished before the first send counts
+        await sending.run(lambda: bool(self._interrupted))
+        return self._closed(begun, journal, steering, sending)
 
-        def settle(outcome: Outcome) -> None:
-            settled[outcome.position] = outcome
-            steering.settle(outcome)
-            self._front.settle(outcome)
-
-        options = self._options
-        with ThreadPoolExecutor(1, "bulkstart-journal") as writer:
-            recorder = Recorder(partial(self._record, journal, steering, begun.sheet), writer)
-            halts = Halts(options.halt_doubts, options.halt_same, options.halt_percent)
-            gate = Gate(
-                met.throttle,
-                max_unknown=options.max_unknown,
-                deadline=self._now() + (options.deadline or math.inf),
-                operating=operating_of(self._portal, options, self._now()),
-                batching=self._batching,
-                shut=partial(shut, options),
-            )
-            self._runner = runner = Runner(
-                self._portal.gateway,
-                line.send,
-                recorder,
-                gate,
-                settle,
-                halts=halts,
-                lanes=Lanes(options.per_document),
-                sweep=partial(count_running, self._portal, line.send, met.throttle),
-                attempts=self._resumed.attempts(begun.sheet) if self._resumed else None,
-                renewal=Renewal(partial(self._renew, line)) if self._portal.has_session else None,
-            )
-            if self._interrupted:
-                runner.drain(INTERRUPTED)
-            self._front.begin(runner, len(begun.plan.ready))
-            try:
-                async with steering.telling(runner, recorder, writer, partial(shut, options)):
-                    await self._send(runner, steering, begun.plan, settled)
-            finally:
-                self._front.end()
-        for warning in runner.tally.warnings:
-            self._front.say(f"the portal warns: {warning}; the rate was halved")
-        if runner.tally.throttled:
-            self._front.say(f"the portal asked for time in {runner.tally.throttled:,} answers; the rate followed it")
-        return self._closed(begun, journal, steering, runner, settled)
-
-    def _closed(
-        self, begun: Begun, journal: Journal, steering: Steering, runner: Runner, settled: Mapping[int, Outcome]
-    ) -> Finished:
+    def _closed(self, begun: Begun, journal: Journal, steering: Steering, sending: Sending) -> Finished:
         """Close the run on disk before anything else can go wrong."""
-        told = {**runner.unfinished(), **settled}
-        sandbox = self._portal.is_sandbox
-        outcomes, code = ending(begun, self._options, runner.stop, told, runner.attempts, sandbox=sandbox)
+        runner, sandbox = sending.runner, self._portal.is_sandbox
+        outcomes, code = ending(begun, self._options, runner.stop, sending.told(), runner.attempts, sandbox=sandbox)
         assert self._run_id is not None
         last = steering.ended(code, counts(outcomes), runner.stop)
         try:
-            journal.finish(self._run_id, code, self._placed(outcomes, begun.sheet), now=last)
+            journal.finish(self._run_id, code, sending.placed(outcomes), now=last)
         except JournalError as error:
             self._front.say(str(error))
         return finished(
-            self._frame,
-            begun,
-            self._options,
-            runner.stop,
-            outcomes,
-            code,
-            sandbox=sandbox,
-            gateway=self._portal.gateway,
+            self._frame, begun, self._options, runner.stop, outcomes, code, sandbox=sandbox, gateway=self._portal.gateway,
             run_id=self._run_id,
-        )
-
-    def _record(
-        self, journal: Journal, steering: Steering, sheet: Sheet, notes: Sequence[Note], outcomes: Sequence[Outcome]
-    ) -> set[str]:
-        return journal.record(self._run_id or "", notes, self._placed(outcomes, sheet), now=steering.due())
-
-    def _placed(self, outcomes: Sequence[Outcome], sheet: Sheet) -> Sequence[Outcome]:
-        """Outcomes at the places of the run's rows, which differ from the sheet's where a past run goes on."""
-        return self._resumed.placed(outcomes, sheet) if self._resumed else outcomes
-
-    async def _renew(self, line: Line) -> bool:
-        """Ask for a new session, while what is on the wire goes on."""
-        session = await asyncio.get_running_loop().run_in_executor(None, self._front.session, EXPIRED_TEXT)
-        headers = self._portal.renewed_headers(session) if session else None
-        if headers:
-            line.renew(headers)
-        return headers is not None
-
-    async def _send(self, runner: Runner, steering: Steering, plan: Plan, settled: dict[int, Outcome]) -> None:
-        """The canary, then the question about it, then the rest."""
-        first = plan.ready[: self._options.canary]
-        rest = plan.ready[len(first) :]
-        if first and rest:
-            await runner.run(lanes(first))
-            if runner.stop is None:
-                shown = [(ready.label, settled[ready.position]) for ready in first if ready.position in settled]
-                cast = beginning(outlook(runner.gate, len(rest), runner.gate.now()), self._options, len(rest))
-                if not await self._goes_on(runner, steering, pilot_of(shown, runner.gate.durations, len(rest), cast)):
-                    runner.drain(INTERRUPTED if self._interrupted else NOT_CONFIRMED)
-        else:
-            rest = plan.ready
-        if runner.stop is None:
-            await runner.run(lanes(rest))
-
-    async def _goes_on(self, runner: Runner, steering: Steering, pilot: Pilot) -> bool:
-        """The answer to what the pilot showed: here, or where it is asked by way of the journal."""
-        if not self._options.pilot:
-            return self._front.ask(pilot.text)
-        self._front.say(f"{pilot.text}\nIt waits: bulkstart continue {self._run_id}, or bulkstart stop {self._run_id}")
-        try:
-            return await steering.ask(pilot)
-        except JournalError as error:
-            runner.drain(Stop("RUN_STOPPED", str(error), 6))
-            return False
+        )  # fmt: skip
 
     def _ended(self, begun: Begun, stop: Stop | None) -> Finished:
         """An end before the first send."""

@@ -173,10 +173,10 @@ class Journal:
         """Hold, until the journal is closed, the lock that says that the process of a launched run lives. Raises ``RunIsLiveError``."""
         self._locks[run_id + PROCESS] = RunLock(self.path, run_id + PROCESS)
 
-    def begin(self, run_id: str, now: Told) -> None:
-        """A run begins or is taken up again: wishes of before do not concern it."""
+    def begin(self, run_id: str, now: Told) -> float:
+        """A run begins or is taken up again: wishes of before do not concern it. Returns the Unix time that was written down."""
         with self._transaction() as db:
-            journal_control.begin(db, run_id, now)
+            return journal_control.begin(db, run_id, now)
 
     def tell(self, run_id: str, now: Told) -> None:
         """What a run tells of itself now."""
@@ -205,6 +205,7 @@ class Journal:
         with self._transaction() as db:
             settle(db, run_id, settled)
             db.execute("UPDATE runs SET exit_code=? WHERE id=? AND finished_at IS NOT NULL", (exit_code, run_id))
+            journal_control.retell(db, run_id, exit_code)
 
     def wrote(self, run_id: str, path: Path) -> None:
         """Remember the results file of a run."""

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from dataclasses import dataclass, replace
 
-from bulkstart.standing import Pilot, Told, Wish, pilot_from_json, pilot_to_json
+from bulkstart.standing import Pilot, State, Told, Wish, pilot_from_json, pilot_to_json
 
 PROCESS = ".process"
 """Behind a run's id the name of the lock that a launched process holds from its first to its last moment."""
@@ -41,10 +41,12 @@ def wishes(db: sqlite3.Connection, run_id: str, behind: int | None = None) -> tu
     return tuple((int(number), Wish(wish)) for number, wish in db.execute(query, (run_id, behind)))
 
 
-def begin(db: sqlite3.Connection, run_id: str, told: Told) -> None:
-    """A run begins, or is taken up again: wishes of before are none of its concern."""
+def begin(db: sqlite3.Connection, run_id: str, told: Told) -> float:
+    """A run begins, or is taken up again: wishes of before are none of its concern. Returns when that was."""
+    at = time.time()
     query = "INSERT OR REPLACE INTO progress (run_id, at, since, told) VALUES (?, ?, ?, ?)"
-    db.execute(query, (run_id, time.time(), _last(db, run_id), told.to_json()))
+    db.execute(query, (run_id, at, _last(db, run_id), told.to_json()))
+    return at
 
 
 def tell(db: sqlite3.Connection, run_id: str, told: Told) -> None:
@@ -54,6 +56,13 @@ def tell(db: sqlite3.Connection, run_id: str, told: Told) -> None:
            ON CONFLICT (run_id) DO UPDATE SET at=excluded.at, told=excluded.told""",
         (run_id, time.time(), told.to_json()),
     )
+
+
+def retell(db: sqlite3.Connection, run_id: str, exit_code: int) -> None:
+    """The exit code of a run whose doubts were settled since."""
+    found = db.execute("SELECT told FROM progress WHERE run_id=?", (run_id,)).fetchone()
+    if found and (told := Told.from_json(found[0])).state is State.ENDED:
+        tell(db, run_id, replace(told, exit_code=exit_code))
 
 
 def ask(db: sqlite3.Connection, run_id: str, pilot: Pilot, told: Told) -> int:

@@ -25,15 +25,15 @@ def lived(work: Callable[[str], int]) -> int:
     """
     run_id = os.environ.pop(RUN_ID)
     with contextlib.ExitStack() as stack:
-        journal = None
+        attended = None
         with contextlib.suppress(JournalError, RunIsLiveError, OSError):
             journal = stack.enter_context(contextlib.closing(Journal(journal_path(None, settings()))))
             journal.attend(run_id)
             journal.tell(run_id, standing(State.PREPARING))
+            attended = journal
         code = work(run_id)
-        if journal is not None:
+        if attended is not None:
             with contextlib.suppress(JournalError):
-                told = journal.glance(run_id).told or Told(State.ENDED)
-                ended = told if told.state is State.ENDED and told.exit_code is not None else replace(told, exit_code=code)
-                journal.tell(run_id, replace(ended, state=State.ENDED, hold=None, seconds_left=None))
+                told = attended.glance(run_id).told or Told(State.ENDED)
+                attended.tell(run_id, replace(told, state=State.ENDED, hold=None, seconds_left=None, exit_code=code))
         return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 if sys.platform == "win32":  # pragma: no cover  (the same promise by the other system's call)
@@ -37,17 +38,34 @@ class RunIsLiveError(Exception):
     """A living process has this run."""
 
 
+_TRIES, _PAUSE = 40, 0.005
+"""A lock that somebody only looks at is free again in a moment."""
+
+
 class RunLock:
     """The lock of one run. Raises ``RunIsLiveError`` where it is held already, ``OSError`` where the folder cannot be written."""
 
     def __init__(self, journal: Path, run_id: str) -> None:
         _folder(journal).mkdir(parents=True, exist_ok=True)
         self._path = _folder(journal) / run_id
-        self._handle: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
-        if not try_lock(self._handle):
-            os.close(self._handle)
-            self._handle = None
-            raise RunIsLiveError(run_id)
+        self._handle: int | None = None
+        for _ in range(_TRIES):
+            self._handle = self._taken()
+            if self._handle is not None:
+                return
+            time.sleep(_PAUSE)
+        raise RunIsLiveError(run_id)
+
+    def _taken(self) -> int | None:
+        """The lock file, opened and locked; ``None`` where somebody has it, or has just removed it."""
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o644)
+        try:
+            if try_lock(handle) and os.path.samestat(os.fstat(handle), self._path.stat()):
+                return handle
+        except FileNotFoundError:
+            pass
+        os.close(handle)
+        return None
 
     def release(self) -> None:
         """Free the lock and remove its file; a second call does nothing."""

@@ -73,8 +73,9 @@ class Steering:
 
     def look(self) -> None:
         """Hear once, now: what was wished before the first send counts."""
-        for number, wish in self._journal.wishes(self._run_id, self._heard):
-            self._obey(number, wish)
+        with suppress(JournalError):  # the thread goes on trying
+            for number, wish in self._journal.wishes(self._run_id, self._heard):
+                self._obey(number, wish)
 
     def end(self) -> None:
         """Hear no more. The thread closes its connection by itself; a disk that hangs is not waited for long."""

@@ -98,11 +98,9 @@ def _gone(glance: Glance) -> State:
 
 def _watched(run_id: str, state: State, glance: Glance, counts: dict[str, int], *, alive: bool) -> Watched:
     entry, told = glance.entry or {}, glance.told or Told(state)
-    results, code = str(entry.get("results") or told.results), entry.get("exit_code")
-    if state is not State.ENDED:
-        code = None
-    elif code is None:
-        code = told.exit_code
+    results, code = str(entry.get("results") or told.results), None
+    if state is State.ENDED:
+        code = entry.get("exit_code") if told.exit_code is None else told.exit_code
     return Watched(
         run_id,
         state,

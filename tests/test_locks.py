@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -81,3 +82,25 @@ def test_a_child_process_does_not_inherit_the_lock(tmp_path):
         lock.release()
         assert not is_alive(journal, "run-1")
     child.wait()
+
+
+def test_whoever_only_looks_at_a_run_never_keeps_its_owner_from_it(tmp_path):
+    """A watcher looks without a pause, while a run takes and frees its lock again and again."""
+    journal, done = tmp_path / "journal.sqlite", threading.Event()
+
+    def watching() -> None:
+        while not done.is_set():
+            is_alive(journal, "r1")
+
+    watchers = [threading.Thread(target=watching) for _ in range(2)]
+    for watcher in watchers:
+        watcher.start()
+    try:
+        for _ in range(300):
+            lock = RunLock(journal, "r1")
+            assert is_alive(journal, "r1")
+            lock.release()
+    finally:
+        done.set()
+        for watcher in watchers:
+            watcher.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import itertools
 import os
 import signal
@@ -24,6 +25,7 @@ _BACKLOG = 1024
 _LATER = 0.1
 _LOOK_UP = None if os.name == "posix" else 0.5
 """Seconds; on Windows a select that waits does not hear Ctrl-C."""
+_LOOK_IDLE = 5.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 ScenarioSource = str | os.PathLike[str] | Mapping[str, Any] | None
@@ -42,6 +44,19 @@ class Listener:
         self._numbers = itertools.count(1)
         self._listening: socket.socket | None = None
         self._port = 0
+        self._busy_at = asyncio.get_running_loop().time()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last connection was open."""
+        now = asyncio.get_running_loop().time()
+        if self._connections:
+            self._busy_at = now
+        return now - self._busy_at
+
+    def left(self) -> None:
+        """A connection has ended."""
+        self._busy_at = asyncio.get_running_loop().time()
 
     @property
     def listens(self) -> bool:
@@ -124,6 +139,7 @@ class _Tracked(Connection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.known.discard(self)
+        self.listener.left()
         super().connection_lost(exc)
 
 
@@ -201,14 +217,19 @@ class Sandbox:
 
 
 async def _serve(
-    scenario: Scenario, ledger: Ledger, listening: socket.socket, stop: asyncio.Event, ready: Callable[[], None]
+    scenario: Scenario,
+    ledger: Ledger,
+    listening: socket.socket,
+    stop: asyncio.Event,
+    ready: Callable[[], None],
+    idle: float | None = None,
 ) -> None:
     listener = Listener(scenario, ledger)
     listener.open(listening)
     ready()
     stopped = asyncio.ensure_future(stop.wait())
-    while not stop.is_set():
-        await asyncio.wait({stopped}, timeout=_LOOK_UP)
+    while not stop.is_set() and (idle is None or listener.idle < idle):
+        await asyncio.wait({stopped}, timeout=_LOOK_UP if idle is None else min(_LOOK_IDLE, idle / 4))
     listener.close()
     await asyncio.sleep(0)  # connections that end now still say so in the ledger
     ledger.close()
@@ -220,8 +241,9 @@ def serve(
     port: int = 8018,
     ledger: str | os.PathLike[str] | None = None,
     announce: Callable[[str], None] | None = None,
+    idle: float | None = None,
 ) -> int:
-    """Run a sandbox portal until SIGINT or SIGTERM; returns the exit code.
+    """Run a sandbox portal until SIGINT or SIGTERM, or until no connection was open for ``idle`` seconds; returns the exit code.
 
     ``announce`` is given each line that tells how to point the tool at it (default: printed and flushed). 0: ended cleanly;
     2: bad scenario, busy port or unwritable ledger, said in one sentence on standard error.
@@ -235,17 +257,20 @@ def serve(
         return 2
     say = announce or _print_now
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-        runner.run(_until_signal(read, book, listening, lambda: _introduce(read, listening.getsockname()[1], say)))
+        introduce = functools.partial(_introduce, read, listening.getsockname()[1], say)
+        runner.run(_until_signal(read, book, listening, introduce, idle))
     return 0
 
 
-async def _until_signal(scenario: Scenario, ledger: Ledger, listening: socket.socket, ready: Callable[[], None]) -> None:
+async def _until_signal(
+    scenario: Scenario, ledger: Ledger, listening: socket.socket, ready: Callable[[], None], idle: float | None
+) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     before: list[Any] = []
     if threading.current_thread() is threading.main_thread():
         before = [signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set)) for number in _SIGNALS]
     try:
-        await _serve(scenario, ledger, listening, stop, ready)
+        await _serve(scenario, ledger, listening, stop, ready, idle)
     finally:
         for number, earlier in zip(_SIGNALS, before, strict=False):
             signal.signal(number, earlier)
