@@ -8,9 +8,15 @@ import bulkstart
 from bulkstart.errors import UsageError
 from bulkstart.notebook.course import Course
 from bulkstart.standing import Wish
-from tests.conftest import PLAIN, deals, truth, until
+from tests.conftest import PLAIN, deals, starts, truth, until
 
 OPTIONS = {"template": 713, "rate": 500, "burst": 500}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Where the results of frames are written."""
+    monkeypatch.chdir(tmp_path)
 
 
 def over(course: Course) -> bool:
@@ -83,11 +89,29 @@ def test_nothing_begins_where_problems_stand_in_the_way():
             course.attach("no-such-run")
 
 
-def test_a_run_that_could_not_begin_says_why(monkeypatch):
+def test_a_sheet_that_was_changed_since_it_was_checked_is_not_started(tmp_path):
+    path = tmp_path / "deals.csv"
+    path.write_text("entityId\n1\n", encoding="utf-8")
     with bulkstart.sandbox({"templates": [PLAIN]}) as portal:
-        course = Course(deals(2), portal, OPTIONS)
+        course = Course(None, portal, OPTIONS)
         course.connect()
-        monkeypatch.setattr(course, "options", {**OPTIONS, "window": "00:00-00:01", "deadline": 0.001})
+        course.read(str(path))
+        path.write_text("entityId\n2\n", encoding="utf-8")
+        with pytest.raises(UsageError, match="changed since"):
+            course.begin()
+        course.read(str(path))
         course.begin()
         until(lambda: over(course), 30)
-        assert course.watched.counts.get("started", 0) == 0
+        assert [line["entityId"] for line in starts(portal.ledger(), "commit")] == [2]
+        assert (tmp_path / "deals.results.csv").exists()
+
+
+def test_a_run_that_had_no_row_says_why():
+    with bulkstart.sandbox({"templates": [PLAIN]}) as portal:
+        course = Course(deals(1), portal, OPTIONS)
+        course.connect()
+        course.options["output"] = "deals.unknown"
+        course.begin()
+        until(lambda: over(course), 30)
+        assert "deals.unknown" in course.unsent
+        assert course.results is None

@@ -55,8 +55,9 @@ def test_without_credentials_the_person_is_told_what_to_set():
         Walk(deals(1), None, {}).connect()
 
 
-def test_the_sandbox_is_entered_and_left():
+def test_the_sandbox_is_entered_and_left(home):
     walk = Walk(deals(2), None, {"template": 720})
+    walk.idle = 3.0
     walk.practise(on=True)
     assert walk.in_sandbox
     assert walk.planned == 2
@@ -64,7 +65,6 @@ def test_the_sandbox_is_entered_and_left():
     assert not walk.connected
     assert walk.portal is None
     assert walk.dry is None
-    walk.close()
 
 
 def test_a_template_is_chosen_and_taken_back(portal):

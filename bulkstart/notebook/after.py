@@ -129,4 +129,4 @@ class DoubtsSection(Section):
     def lines(self) -> tuple[str, str]:
         """The looking up."""
         walk = self.walk
-        return lines.run(walk.run_id or "", "reconcile()", walk.options)
+        return lines.run(walk.run_id or "", "reconcile()", walk.kept)

@@ -155,7 +155,3 @@ class Panel:
     def _attach(self) -> None:
         if self.past.value:
             self.sections["run"].act(lambda: self.walk.attach(self.past.value))
-
-    def close(self) -> None:
-        """End the sandbox, where one was entered; a run on a real portal goes on."""
-        self.walk.close()

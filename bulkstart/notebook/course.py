@@ -49,6 +49,8 @@ class Course(Walk):
         """Start what was planned. Raises ``UsageError`` where problems stand in the way."""
         if self.frame is None or self.portal is None or not self.mended or not self.planned:
             raise UsageError("there is nothing that may be started: look at the checks")
+        if self.changed:
+            raise UsageError(f"{self.path} was changed since it was read: read it again, so that you see what would be started")
         canary = int(self.options.get("canary", FIRST))
         columns = {one.name: name_of(one.column, self.columns) for one in self.matches() if one.column and one.reason == "--map"}
         given: dict[str, Any] = {**self.options, "columns": {**columns, **self.options.get("columns", {})}}
@@ -68,9 +70,7 @@ class Course(Walk):
     def _past(self, command: str) -> None:
         if self.run_id is None or self.portal is None:
             raise UsageError("connect to the portal of the run first")
-        kept = {
-            name: value for name, value in self.options.items() if name in ("settle", "safe_csv", "rate", "burst", "max_unknown")
-        }
+        kept = {name: value for name, value in self.options.items() if name in _OF_A_STINT[command]}
         self._follow(launch_past(command, self.run_id, portal=self.portal, **kept, journal=self._journal))
 
     def _follow(self, begun: Detached) -> None:
@@ -102,6 +102,12 @@ class Course(Walk):
                 self.check()
             except BulkstartError:  # the portal is silent now; what was told of the run counts
                 self.dry = None
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        """Where the run is found by its id: ``journal``, where that is none of the usual place."""
+        asked = self.options.get("journal")
+        return {"journal": self._journal} if asked or self.in_sandbox else {}
 
     @property
     def goes_on(self) -> bool:

@@ -146,4 +146,4 @@ class RunSection(Section):
         walk = self.walk
         if walk.watched is None or walk.run_id is None:
             return "", ""
-        return lines.run(walk.run_id, "resume()" if walk.watched.over else "", walk.options)
+        return lines.run(walk.run_id, "resume()" if walk.watched.over else "", walk.kept)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,11 @@ from bulkstart.meeting import journal_file
 from bulkstart.options import Options, options_of
 from bulkstart.portal import Portal
 from bulkstart.question import Question
+from bulkstart.rehearsal import IDLE, lasting_sandbox
 from bulkstart.result_columns import Status
 from bulkstart.rows import columns_of
 from bulkstart.sheet import read_sheet
+from bulkstart.sheet_bytes import digest_of
 from bulkstart.work import Silent
 
 if TYPE_CHECKING:
@@ -53,6 +54,9 @@ class _Heard(Silent):
 class Walk:
     """``frame``: the sheet; ``portal``: by default the environment's; ``options``: those of ``start``."""
 
+    idle = IDLE
+    """Seconds without a connection behind which a sandbox that was entered ends."""
+
     def __init__(self, frame: pd.DataFrame | None, portal: Portal | None, options: Mapping[str, Any]) -> None:
         options_of(options)
         self.options: dict[str, Any] = {name: value for name, value in options.items() if name not in _OF_THE_PORTAL}
@@ -66,7 +70,9 @@ class Walk:
         self.connected = False
         self.dry: Finished | None = None
         self.said: tuple[str, ...] = ()
-        self.given, self._sandbox = portal, ExitStack()
+        self.given = portal
+        self._digest = ""
+        self._practice: Portal | None = None
 
     # ------------------------------------------------------------------------------------------------------- sheet
 
@@ -93,7 +99,20 @@ class Walk:
         wanted = {name: value for name, value in reader.items() if value not in (None, "")}
         frame = read_sheet(Path(path.strip()).expanduser(), **wanted)
         self.frame, self.reader, self.whole_file = frame, wanted, True
+        self._digest = self._present()
         self.check()
+
+    def _present(self) -> str:
+        """The digest of the sheet's file as it is now; ``""`` where it cannot be read."""
+        try:
+            return digest_of(Path(self.path or ""))
+        except OSError:
+            return ""
+
+    @property
+    def changed(self) -> bool:
+        """Whether the sheet's file is another one than was read and checked."""
+        return self.whole_file and self._present() != self._digest
 
     def receive(self, name: str, content: bytes, **reader: Any) -> None:
         """Keep an uploaded sheet beside the journal, and read it."""
@@ -118,13 +137,10 @@ class Walk:
         return (self.portal.fixed_identity() or self.portal.base_url) if self.portal else ""
 
     def practise(self, *, on: bool) -> None:
-        """Enter the sandbox, or leave it, which ends it."""
-        self._sandbox.close()
+        """Enter the sandbox, or leave it. It is a process of its own, so that a rehearsal outlives the kernel too, and ends by itself."""
         self.portal, self.connected, self.templates, self.dry = None, False, None, None
         if on:
-            from bulkstart.sandboxed import sandbox  # noqa: PLC0415  lazy: the simulator
-
-            self.portal = self._sandbox.enter_context(sandbox(dialect=self.dialect or "vibecode"))
+            self._practice = self.portal = self._practice or lasting_sandbox(dialect=self.dialect or "vibecode", idle=self.idle)
             self.connect()
 
     def connect(self) -> None:
@@ -221,7 +237,3 @@ class Walk:
             return ""
         begun, options = self.dry.begun, self.chosen
         return Question(self.place, begun.plan, begun.met.templates or (), options.campaign, options.canary, begun.forecast).text
-
-    def close(self) -> None:
-        """End the sandbox."""
-        self._sandbox.close()
