@@ -45,7 +45,7 @@ def test_a_run_is_answered_paused_stopped_and_gone_on_with():
         assert "started" in words(pilot.told.value)
         assert panel.sections["portal"].sandbox.disabled
         pilot.go_on.click()
-        until(lambda: is_shown(run.pause), 15, "Pause")
+        until(lambda: is_shown(run.pause) and panel.walk.watched.told.state == "running", 15, "Pause")
         run.pause.click()
         assert panel.walk.watched.state == "paused"
         assert is_shown(run.go_on)

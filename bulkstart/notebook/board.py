@@ -60,9 +60,9 @@ class Panel:
         if run is not None:
             self.walk.attach(run)
         elif options.get("sandbox"):
-            self.walk.practise(on=True)
+            self.sections["portal"].act(lambda: self.walk.practise(on=True))
         elif portal is not None and portal.is_sandbox:
-            self.walk.connect()
+            self.sections["portal"].act(self.walk.connect)
         self.refresh()
 
     # ------------------------------------------------------------------------------------------------------ values
@@ -117,12 +117,11 @@ class Panel:
 
     def _follow(self) -> None:
         pause = threading.Event()
-        try:
-            while self.walk.goes_on and not pause.wait(LOOK_SECONDS):
-                self._look()
-        finally:
+        while self.walk.goes_on and not pause.wait(LOOK_SECONDS):
+            self._look()
+        with self._lock:
             self._follower.clear()
-        self.refresh()
+            self.refresh()
 
     def _look(self) -> None:
         with self._lock:

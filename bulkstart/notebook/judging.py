@@ -45,8 +45,7 @@ class ChecksSection(Section):
         good = words("good_rows", good=walk.good, rows=len(walk.frame))
         count = words("problems", count=len(problems)) if problems else words("no_problems")
         by_code = Counter(problem.code for problem in problems)
-        stop = walk.dry.stop
-        stopped = markup.note(f"{stop.code}: {stop.message}", "bad") if stop and not problems else ""
+        stopped = markup.note(walk.denied, "bad")
         told = markup.note(f"{good}. {count}", "bad" if problems else "good")
         self.told.value = stopped + told + markup.chips((code, number, code) for code, number in by_code.most_common())
         for one in (self.listing.box, self.skip):

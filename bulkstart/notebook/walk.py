@@ -144,14 +144,14 @@ class Walk:
             self.connect()
 
     def connect(self) -> None:
-        """Meet the portal: its templates, and the sheet checked against them. A portal that tells none is met all the same."""
+        """Meet the portal: its templates, and the sheet checked against them. Raises ``DeniedError`` where it gives no list."""
         if self.portal is None:
             self.portal = self.given or Portal.from_env(self.dialect)
+        self.connected = True
         try:
             self.templates = api.template_list(self.portal, self.options.get("journal"))
-        finally:
-            self.connected = True
-        self.check()
+        finally:  # a portal that gives no list is met all the same
+            self.check()
 
     # ------------------------------------------------------------------------------------------- template, columns
 
@@ -219,9 +219,16 @@ class Walk:
         return sum(request is not None for request in self.dry.begun.sheet.checked.requests)
 
     @property
+    def denied(self) -> str:
+        """Why the portal lets nobody start anything; ``""`` where it does."""
+        met = self.dry.begun.met if self.dry and self.dry.begun else None
+        found = met and (met.stop or met.denied)
+        return f"{found.code}: {found.message}" if found else ""
+
+    @property
     def mended(self) -> bool:
         """Whether a start may begin: no problems, or only of rows, and the others start all the same."""
-        if self.dry is None or any(problem.position is None for problem in self.dry.problems):
+        if self.dry is None or self.denied or any(problem.position is None for problem in self.dry.problems):
             return False
         return not self.dry.problems or bool(self.options.get("skip_invalid"))
 
