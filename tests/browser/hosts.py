@@ -173,6 +173,16 @@ def run_all(page: Any) -> None:
     raise AssertionError("the panel did not appear")
 
 
-def portal(**scenario: Any) -> Sandbox:
-    """A portal with one plain template of deals."""
-    return Sandbox({"templates": [PLAIN], **scenario})
+@dataclass
+class Place:
+    """A host, the portal that its panels talk to, and a folder for sheets."""
+
+    host: Host
+    portal: Sandbox
+    folder: Path
+
+
+def portal() -> Sandbox:
+    """A portal with one plain template of deals, which refuses deal 1004 and answers for deal 1006 with a closed line."""
+    faults = [{"entities": [1004], "committed": False, "answer": "BITRIX_ERROR"}, {"entities": [1006], "committed": True, "answer": "close"}]
+    return Sandbox({"templates": [{**PLAIN, "life_seconds": 600}], "faults": faults})
