@@ -194,6 +194,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _runs(arguments: argparse.Namespace) -> int:
     from bulkstart import api  # noqa: PLC0415  lazy: pandas
+    from bulkstart.watch import look  # noqa: PLC0415  beside its use
 
     found = api.runs(arguments.journal)
     if arguments.json:
@@ -201,7 +202,7 @@ def _runs(arguments: argparse.Namespace) -> int:
         return 0
     for run in found.to_dict("records"):
         told = ", ".join(f"{count:,} {status}" for status, count in run["counts"].items())
-        state = " (running)" if run["live"] else ""
+        state = f" ({look(run['run'], arguments.journal).state})" if run["live"] else ""
         print(
             plain(
                 f"{run['run']}  {run['started_at']}  {run['portal']}  template {run['template'] or '–'}  {run['sheet'] or '–'}{state}: {told}"

@@ -6,8 +6,10 @@ it and ends with it in meaning: another sandbox has another port, and is another
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from bulkstart.errors import UsageError
-from bulkstart.journal import new_run_id
+from bulkstart.journal import Journal, new_run_id
 from bulkstart.portal import Portal
 from bulkstart.settings import journal_path, read_env_file, settings
 from bulkstart.spawning import fresh, private, spawn, text_of
 
 IDLE = 7200.0
 """Seconds without a connection behind which such a portal ends."""
+WEEK = 7 * 86_400.0
+JOURNAL = "journal.sqlite"
 _WAIT = 30.0
 """Seconds that it may take to begin."""
 _ANNOUNCED, _ERRORS, LEDGER = "portal.env", "errors.log", "ledger.jsonl"
@@ -48,16 +52,49 @@ def lasting_sandbox(
         if codes or time.monotonic() > until:
             raise UsageError(f"the sandbox portal did not begin: {text_of(folder / _ERRORS).strip() or 'it says nothing'}")
         time.sleep(0.02)
-    return replace(_portal(read_env_file(said), dialect), journal=folder / "journal.sqlite", is_sandbox=True)
+    return _named(said, folder, dialect)
+
+
+def journal_with(run_id: str) -> Path | None:
+    """The journal that knows a run: the user's, else that of a lasting sandbox; ``None`` where none of them does."""
+    beside = [folder / JOURNAL for folder in _folders()]
+    for path in (journal_path(None, settings()).absolute(), *reversed(beside)):
+        if path.exists():
+            with contextlib.closing(Journal(path)) as journal:
+                seen = journal.glance(run_id)
+            if seen.entry is not None or seen.told is not None:
+                return path
+    return None
+
+
+def sandbox_beside(journal: Path, *, dialect: str = "vibecode") -> Portal | None:
+    """The lasting sandbox portal that a journal belongs to, which may have ended since; ``None`` for any other journal."""
+    said = text_of(journal.parent / _ANNOUNCED)
+    return _named(said, journal.parent, dialect) if journal.name == JOURNAL and said else None
+
+
+def _named(said: str, folder: Path, dialect: str) -> Portal:
+    return replace(_portal(read_env_file(said), dialect), journal=folder / JOURNAL, is_sandbox=True)
+
+
+def _beside() -> Path:
+    return journal_path(None, settings()).absolute().with_name("sandbox")
+
+
+def _folders() -> list[Path]:
+    """The folders of lasting sandboxes, the oldest first."""
+    return sorted(path for path in _beside().glob("*") if path.is_dir())
 
 
 def _new_folder() -> Path:
-    beside = journal_path(None, settings()).absolute().with_name("sandbox")
+    """A place for a new one; what was left by those that nobody used for a week is removed."""
+    for folder in _folders():
+        with contextlib.suppress(OSError):
+            if time.time() - (folder / LEDGER).stat().st_mtime > WEEK:
+                shutil.rmtree(folder, ignore_errors=True)
     while True:
-        try:
-            return private(beside / new_run_id(), new=True)
-        except FileExistsError:
-            continue
+        with contextlib.suppress(FileExistsError):
+            return private(_beside() / new_run_id(), new=True)
 
 
 def _portal(found: Mapping[str, str], dialect: str) -> Portal:

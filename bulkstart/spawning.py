@@ -88,9 +88,9 @@ def private(folder: Path, *, new: bool = False) -> Path:
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=not new)
-    except FileExistsError:
-        raise
     except OSError as error:
+        if new and folder.is_dir():
+            raise
         raise UsageError(f"the folder {folder} cannot be made ({error.strerror}): name another journal") from error
     return folder
 

@@ -21,6 +21,7 @@ from dataclasses import replace
 from functools import partial
 
 from bulkstart.errors import JournalError
+from bulkstart.forecast import Forecast
 from bulkstart.gate import Gate
 from bulkstart.journal import Journal
 from bulkstart.model import Outcome
@@ -36,6 +37,8 @@ TELL = 0.5
 """Seconds between two words of a run about itself."""
 REFRESH = 5.0
 """Seconds behind which figures that only drift (time left, rate of late) are worth a commit of their own."""
+MANY = 500
+"""Rows from which on a forecast takes milliseconds."""
 SAME = 1.5
 """Seconds within which two instants of a hold are one."""
 LATELY = 10.0
@@ -62,6 +65,8 @@ class Steering:
         self._asking = False
         self._last: Told | None = None
         self._last_at = -math.inf
+        self._last_cast: Forecast | None = None
+        self._cast_at = -math.inf
         self._counts: Counter[str] = Counter()
         self._due: Told | None = None
         self._ended = threading.Event()
@@ -176,16 +181,23 @@ class Steering:
             return replace(told, code=gate.stop.code, message=gate.stop.message, rate=0.0, hold=None, seconds_left=None)
         if gate.paused:
             return replace(told, rate=0.0, hold=None, seconds_left=None, forecast="")
-        cast, took = outlook(gate, max(0, left), now), sorted(gate.durations[-100:])
+        hold = _steady(_hold(gate, now, wall, shut), self._told.hold)
+        cast, took = self._cast(gate, max(0, left), now, hold), sorted(gate.durations[-100:])
         return replace(
             told,
             rate=round(sum(at > now - LATELY for at in gate.succeeded_at) / LATELY, 1),
             allowed=round(gate.throttle.state(now).rate, 2),
-            hold=_steady(_hold(gate, now, wall, shut), self._told.hold),
-            seconds_left=round(cast.seconds + shut, 1),
+            hold=hold,
+            seconds_left=round(max(0.0, cast.seconds + shut - (now - self._cast_at)), 1),
             forecast=cast.text,
             durations=(took[0], took[len(took) // 2], took[-1]) if took else (),
         )
+
+    def _cast(self, gate: Gate, left: int, now: float, hold: Hold | None) -> Forecast:
+        """The forecast of what is left; of many rows it takes tens of milliseconds of the loop, so that it is made anew now and then."""
+        if self._last_cast is None or left < MANY or hold != self._told.hold or now - self._cast_at >= REFRESH:
+            self._last_cast, self._cast_at = outlook(gate, left, now), now
+        return self._last_cast
 
     # --------------------------------------------------------------------------------------------------- asking
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
-from bulkstart.arguments import COMMANDS, command_of, options_from, parser_of
+from bulkstart.arguments import COMMANDS, CONTROLS, command_of, given_of, options_from, parser_of, words_of
 from bulkstart.errors import UsageError
 
 
@@ -34,6 +36,7 @@ OPTIONS = {
     "--dry-run": ("dry_run", True),
     "--skip-invalid": ("skip_invalid", True),
     "--canary 0": ("canary", 0),
+    "--pilot": ("pilot", True),
     "--rate 2.5": ("rate", 2.5),
     "--burst 10": ("burst", 10.0),
     "--polite": ("polite", True),
@@ -90,7 +93,9 @@ def test_the_command_line_and_python_have_the_same_defaults():
 
 
 def test_the_commands_of_this_version_are_there():
-    assert set(COMMANDS) == {"start", "check", "templates", "new", "runs", "resume", "reconcile", "undo", "doctor", "sandbox"}
+    controls = {"stop", "pause", "continue"}
+    assert set(CONTROLS) == controls
+    assert set(COMMANDS) == controls | set("start check templates new runs resume reconcile undo doctor sandbox".split())
 
 
 # ----------------------------------------------------------------------------------------------------- NAME=VALUE
@@ -189,3 +194,45 @@ def test_help_names_every_exit_code_and_every_command():
     text = parser_of("start").format_help()
     for word in ("0 ", "1 ", "2 ", "3 ", "4 ", "5 ", "6 ", "7 ", "130 ", *COMMANDS):
         assert word in text
+
+
+# ------------------------------------------------------------------------------------------------ Python → words
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"template": 713, "canary": 0, "rate": 2.5, "batch": 7, "campaign": "spring = 1", "skip_invalid": True, "pilot": True},
+        {"columns": {"entityId": "Deal=ID", "note": "B"}, "values": {"a": "-1", "b": "=x", "c": ""}},
+        {"reconcile": True, "settle": 0.5},
+        {"reconcile": False, "window": "20:00-06:00", "per_document": 0},
+        {"tab": "-o", "header_row": 3, "encoding": "cp1251", "delimiter": ";", "visible_only": True},
+        {"journal": "a b.sqlite", "output": "-x.csv", "quiet": True, "dialect": "native"},
+    ],
+    ids=str,
+)
+def test_options_become_words_that_mean_the_same(given):
+    words = words_of("start", given)
+    command, rest = command_of(["start", *words, "--", "-sheet.csv"])
+    parsed = parser_of(command).parse_args(rest)
+    assert parsed.sheet == "-sheet.csv"
+    found, plain = given_of(parsed), given_of(parser_of("start").parse_args(["-"]))
+    typed = {name: str(value) if name == "batch" else value for name, value in given.items()}
+    assert found == plain | typed | {"sheet": "-sheet.csv"}
+
+
+def test_what_is_default_or_not_given_needs_no_word():
+    assert words_of("start", {"limit": None, "canary": 3, "polite": False, "values": {}}) == []
+    assert words_of("resume", {"skip_invalid": False, "release_doubts": True, "rate": None}) == ["--release-doubts"]
+
+
+def test_constants_are_typed_as_a_person_would():
+    values = {"several": ["a", "b"], "day": dt.date(2026, 12, 31), "yes": True, "n": 2.5}
+    assert words_of("start", {"values": values}) == ["--set=several=a;b", "--set=day=2026-12-31", "--set=yes=True", "--set=n=2.5"]
+    assert words_of("start", {"values": {"several": ["a", "b"]}, "separator": "|"})[-1] == "--set=several=a|b"
+
+
+def test_a_name_that_is_no_option_has_no_word():
+    with pytest.raises(UsageError, match="unknown option 'nonsense' of bulkstart start"):
+        words_of("start", {"nonsense": 1})

@@ -528,3 +528,104 @@ def test_the_throttle_is_asked_only_when_nothing_else_holds_a_row_up():
     asked, at = run(go())
     assert at > 60
     assert asked == (pytest.approx(at),), "asked in time it may take a slot that all processes share, and lose it"
+
+
+# ------------------------------------------------------------------------------------------------------------- pause
+
+
+def test_nothing_leaves_while_the_run_is_paused_and_all_goes_on_afterwards():
+    async def work(gate):
+        await gate.slot()
+        gate.pause()
+        waiters = [asyncio.ensure_future(gate.slot()) for _ in range(3)]
+        await asyncio.sleep(3600)
+        gate.back()
+        await asyncio.sleep(3600)
+        assert not any(waiter.done() for waiter in waiters)
+        gate.go_on()
+        assert all(await asyncio.gather(*waiters))
+        assert now() == pytest.approx(7200, abs=0.1)
+
+    within(work)
+
+
+def test_a_pause_may_last_longer_than_any_success_is_waited_for():
+    async def work(gate):
+        gate.begin()
+        gate.pause()
+        waiter = asyncio.ensure_future(gate.slot())
+        await asyncio.sleep(100_000)
+        gate.go_on()
+        assert await waiter
+        assert gate.stop is None
+
+    within(work)
+
+
+def test_a_success_in_the_midst_of_a_pause_starts_no_clock():
+    async def work(gate):
+        gate.begin()
+        await gate.slot()
+        gate.pause()
+        waiter = asyncio.ensure_future(gate.slot())
+        gate.succeeded(0.1)
+        gate.back()
+        await asyncio.sleep(100_000)
+        assert (gate.stop, waiter.done()) == (None, False)
+        gate.go_on()
+        assert await waiter
+
+    within(work)
+
+
+def test_the_deadline_holds_while_the_run_is_paused():
+    async def work(gate):
+        gate.pause()
+        assert await gate.slot() is None
+        assert ended(gate) == ("DEADLINE", 6, 100.0)
+
+    within(work, deadline=100.0)
+
+
+def test_a_paused_run_that_is_drained_waits_for_nobody():
+    async def work(gate):
+        gate.pause()
+        waiter = asyncio.ensure_future(gate.slot())
+        await asyncio.sleep(1)
+        gate.drain(REASON)
+        assert await waiter is None
+        assert now() == pytest.approx(1, abs=0.01)
+
+    within(work)
+
+
+def test_a_pause_in_the_midst_of_a_hold_outlasts_it():
+    async def work(gate):
+        gate.throttle.hold(10.0)
+        waiter = asyncio.ensure_future(gate.slot())
+        await asyncio.sleep(1)
+        gate.pause()
+        await asyncio.sleep(60)
+        assert not waiter.done()
+        gate.go_on()
+        assert await waiter
+
+    within(work)
+
+
+def test_a_wait_ends_when_what_it_waits_for_holds_the_run_stops_or_its_deadline_comes():
+    async def work(gate):
+        answered = []
+        waiter = asyncio.ensure_future(gate.until(lambda: bool(answered)))
+        await asyncio.sleep(5)
+        gate.go_on()
+        await asyncio.sleep(5)
+        assert not waiter.done(), "nothing has changed"
+        answered.append(True)
+        gate.go_on()
+        await waiter
+        assert gate.stop is None
+        await gate.until(lambda: False)
+        assert ended(gate) == ("DEADLINE", 6, 100.0)
+
+    within(work, deadline=100.0)

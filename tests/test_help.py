@@ -19,7 +19,7 @@ SHEET = (
     "--template --template-file --entity-type --map --forget-mapping --set --check-exists --limit --campaign --allow-changed"
 )
 START = (
-    "--output --yes --dry-run --skip-invalid --canary --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
+    "--output --yes --dry-run --skip-invalid --canary --pilot --rate --burst --polite --max-unknown --batch --halt-doubts --halt-same "
     "--halt-percent --per-document --reconcile --probe-running --window --deadline --timeout --settle --safe-csv"
 )
 GENERAL = "--json --quiet --verbose --journal --help --version"
@@ -33,7 +33,10 @@ CONTRACT = {
     "reconcile": f"--settle --output --safe-csv --rate --burst {GENERAL} --sandbox",
     "undo": f"--erase --dry-run --yes --rate --burst {GENERAL} --sandbox",
     "doctor": f"--template --entity-type --rate --burst {GENERAL} --sandbox",
-    "sandbox": "--port --scenario --ledger --help --version",
+    "stop": GENERAL,
+    "pause": GENERAL,
+    "continue": GENERAL,
+    "sandbox": "--port --scenario --idle --ledger --help --version",
 }
 """The options of the interface page that this version has, by command."""
 DEFAULTS = {"--canary": 3, "--max-unknown": 10, "--halt-doubts": 3, "--halt-same": 5, "--halt-percent": 20, "--per-document": 2}

@@ -464,3 +464,44 @@ def test_where_the_list_cannot_be_read_further_rows_are_not_attempted():
 
     settled, _, _ = play(rows(3, ids=[1, 1, 1]), Portal(), lanes=Lanes(2), sweep=sweep)
     assert settled[2].error_code == "DOCUMENT_LIMIT"
+
+
+# ------------------------------------------------------------------------------------------------------------- pause
+
+
+def test_a_paused_run_takes_no_new_row_finishes_those_on_the_wire_and_goes_on():
+    portal = Portal(seconds=1.0)
+
+    async def during(runner):
+        await asyncio.sleep(0.5)
+        runner.gate.pause()
+        at_once = portal.on_wire
+        await asyncio.sleep(5000)
+        assert (len(portal.arrivals), portal.on_wire) == (at_once, 0)
+        runner.gate.go_on()
+
+    settled, runner, _ = play(rows(20), portal, during=during)
+    assert runner.stop is None
+    assert {outcome.status for outcome in settled.values()} == {Status.STARTED}
+    assert len(settled) == len(portal.arrivals) == 20
+
+
+def test_rows_that_wait_for_room_on_their_document_are_not_given_up_in_a_pause():
+    swept = []
+
+    async def sweep():
+        swept.append(asyncio.get_running_loop().time())
+        return {("deal", 1): 2}
+
+    async def during(runner):
+        await asyncio.sleep(30)
+        runner.gate.pause()
+        seen = len(swept)
+        await asyncio.sleep(3600)
+        assert len(swept) <= seen + 1, "nothing is asked in a pause"
+        assert runner.gate.stop is None
+        runner.gate.go_on()
+
+    settled, _, _ = play(rows(4, ids=[1, 1, 1, 1]), Portal(), lanes=Lanes(2), sweep=sweep, during=during)
+    assert [settled[n].error_code for n in range(4)] == ["", "", "DOCUMENT_LIMIT", "DOCUMENT_LIMIT"]
+    assert max(swept) > 3600 + 500, "the ten minutes begin anew"

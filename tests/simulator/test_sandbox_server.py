@@ -296,3 +296,24 @@ def test_it_shares_nothing_with_the_product():
                 assert node.level == 1 or (node.level == 0 and node.module.split(".")[0] in sys.stdlib_module_names), path
             elif isinstance(node, ast.Import):
                 assert all(name.name.split(".")[0] in sys.stdlib_module_names for name in node.names), path
+
+
+def test_it_ends_by_itself_when_nobody_was_connected_for_a_while():
+    assert serve(port=0, idle=0.1, announce=lambda _: None) == 0
+
+
+def test_it_is_not_idle_while_somebody_is_connected():
+    async def work():
+        listener = Listener(load(None), Ledger(None, keep=False))
+        await asyncio.sleep(0.02)
+        assert listener.idle >= 0.02
+        connection = listener._connection("127.0.0.1")
+        listener._connections.add(connection)
+        assert listener.idle == 0.0
+        await asyncio.sleep(0.02)
+        assert listener.idle == 0.0
+        listener._connections.discard(connection)
+        listener.left()
+        assert listener.idle < 10
+
+    asyncio.run(work())
