@@ -31,12 +31,16 @@ def test_results_are_filtered_advised_downloaded_and_doubts_settled(panel):
     assert panel.results["startStatus"].tolist() == ["started", "refused", "in_doubt", "started"]
     results.listing.filters["status"].value = "refused"
     assert "mend the cause" in words(results.listing.table.value)
-    for kind, name in (("workbook", "bulkstart.results.xlsx"), ("csv", "bulkstart.results.csv"), ("failed", "bulkstart.failed.xlsx")):
+    for kind, name in (
+        ("workbook", "bulkstart.results.xlsx"),
+        ("csv", "bulkstart.results.csv"),
+        ("failed", "bulkstart.failed.xlsx"),
+    ):
         results.files[kind].click()
         assert not troubles(panel)
         assert f'download="{name}"' in results.link.value
     results.files["csv"].click()
-    text = base64.b64decode(re.search("base64,([^\"]+)", results.link.value)[1]).decode("utf-8-sig")
+    text = base64.b64decode(re.search('base64,([^"]+)', results.link.value)[1]).decode("utf-8-sig")
     assert text.splitlines()[0].startswith("entityId,mine,startStatus")
     results.take_away()
     assert results.link.value == ""

@@ -40,7 +40,9 @@ def test_values_stand_at_every_step():
 
 
 def test_a_saved_panel_is_small_and_holds_no_secret_and_no_html_of_others():
-    frame = pd.DataFrame({"entityId": [f"<script>{number}" * 40 for number in range(3000)], **{f"c{at}": ["&" * 3000] * 3000 for at in range(9)}})
+    frame = pd.DataFrame(
+        {"entityId": [f"<script>{number}" * 40 for number in range(3000)], **{f"c{at}": ["&" * 3000] * 3000 for at in range(9)}}
+    )
     with panel_on(frame) as panel:
         text = saved(panel)
         assert len(text) < 500_000

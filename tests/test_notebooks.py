@@ -79,4 +79,9 @@ def test_a_notebook_runs_to_its_end_in_a_clean_kernel(notebook: Path, tmp_path: 
         assert "in_doubt" in told["doubt-row"]
         assert told["look-in-ledger"] == "True"
         assert (tmp_path / "notebooks" / "deals.results.xlsx").exists()
+    if notebook.stem == "panel":
+        assert "a frame of 60 rows" in told["open"] or "deals.xlsx" in told["open"]
+        assert "Northwind" in told["values"]
+        assert "planned    60" in told["options"]
+        assert told["plan"].count("planned") == 3
     assert not list(home.glob("**/journal.sqlite")), "a sandbox run touched the user's journal"

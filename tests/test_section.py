@@ -24,7 +24,7 @@ def test_what_goes_wrong_is_said_in_its_section_and_goes_away_again():
     sheet = panel.sections["sheet"]
     sheet.path.value = "no-such-sheet.xlsx"
     assert "no-such-sheet.xlsx" in sheet.trouble.value
-    assert "role=\"alert\"" in sheet.trouble.value
+    assert 'role="alert"' in sheet.trouble.value
 
 
 def test_a_fault_of_ours_is_said_and_not_swallowed():

@@ -44,7 +44,7 @@ def test_an_uploaded_sheet_lies_beside_the_journal_and_for_its_owner_alone(home)
     walk = Walk(None, None, {})
     walk.receive("..\\..\\up/../deals.csv", b"ID\n5141\n")
     assert walk.frame["ID"].tolist() == ["5141"]
-    kept = [path for path in home.rglob("deals.csv")]
+    kept = list(home.rglob("deals.csv"))
     assert len(kept) == 1
     assert kept[0].parent.parent.name == "uploads"
     assert kept[0].parent.stat().st_mode & 0o077 == 0

@@ -13,6 +13,7 @@ from bulkstart.mapping import name_of
 from bulkstart.meeting import journal_file
 from bulkstart.model import Outcome
 from bulkstart.notebook.walk import FIRST, Walk
+from bulkstart.outputs import wanted_path
 from bulkstart.result_columns import RESULT_COLUMNS, Status
 from bulkstart.results import results_frame
 from bulkstart.run import Run
@@ -55,6 +56,8 @@ class Course(Walk):
         columns = {one.name: name_of(one.column, self.columns) for one in self.matches() if one.column and one.reason == "--map"}
         given: dict[str, Any] = {**self.options, "columns": {**columns, **self.options.get("columns", {})}}
         sheet = self.path if self.whole_file and self.path else self.frame
+        if sheet is self.frame and self.path:  # a frame that came from a file: its results go beside that file
+            given.setdefault("output", wanted_path(Path(self.path), None, dry_run=False))
         begun = launch(sheet, portal=self.portal, reading=self.reader, **{**given, "canary": canary, "pilot": canary > 0})
         self._own = self.frame
         self._follow(begun)

@@ -28,7 +28,7 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[hosts.Place]:  # noqa: ARG001  no server without a browser
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium: Any) -> Iterator[hosts.Place]:
     """The host that the module names, beside a portal with faults."""
     with ExitStack() as stack:
         folder = tmp_path_factory.mktemp(request.module.HOST)

@@ -184,5 +184,8 @@ class Place:
 
 def portal() -> Sandbox:
     """A portal with one plain template of deals, which refuses deal 1004 and answers for deal 1006 with a closed line."""
-    faults = [{"entities": [1004], "committed": False, "answer": "BITRIX_ERROR"}, {"entities": [1006], "committed": True, "answer": "close"}]
+    faults = [
+        {"entities": [1004], "committed": False, "answer": "BITRIX_ERROR"},
+        {"entities": [1006], "committed": True, "answer": "close"},
+    ]
     return Sandbox({"templates": [{**PLAIN, "life_seconds": 600}], "faults": faults})

@@ -70,7 +70,9 @@ def sheet(folder: Path, name: str, rows: int, first: int, header: str = "CRM") -
 
 def started(place: Place, first: int, rows: int) -> list[int]:
     """Which of these deals have truly started, once or more."""
-    return sorted(line["entityId"] for line in starts(place.portal.ledger(), "commit") if first <= line["entityId"] < first + rows)
+    return sorted(
+        line["entityId"] for line in starts(place.portal.ledger(), "commit") if first <= line["entityId"] < first + rows
+    )
 
 
 def from_upload_to_downloaded_results(place: Place, chromium: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.browser import journeys
 
 HOST = "lab"
+pytestmark = pytest.mark.timeout(400)  # they wait for states, a minute for each at most; this is for what hangs
 
 
 def test_from_upload_to_downloaded_results(served, chromium):
