@@ -31,7 +31,7 @@ from bulkstart.retry import Stop
 from bulkstart.runner import Runner
 from bulkstart.standing import Hold, Pilot, State, Told, Wish
 
-LOOK = 0.3
+LOOK = 0.2
 """Seconds between two looks for wishes."""
 TELL = 0.5
 """Seconds between two words of a run about itself."""

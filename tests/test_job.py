@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pandas as pd
 import pytest
 
 import bulkstart
 from bulkstart.job import Job
+from bulkstart.journal import Journal
 from bulkstart.options import Options
+from bulkstart.standing import Wish
 from bulkstart.work import Silent
 from tests.conftest import FAST, MARK, PLAIN, deals, starts
 
@@ -171,3 +173,31 @@ def test_a_denied_key_ends_with_7_but_a_problem_of_the_sheet_comes_first(frame, 
         ran = ended(job(frame, on, **options))
         assert (ran[0], ran[2][1]) == (code, why)
         assert not arrivals(on)
+
+
+# -------------------------------------------------------------------------------------------------------- wishes
+
+
+def test_a_stop_that_is_written_down_while_the_person_is_asked_lets_nothing_leave():
+    with portal() as on:
+
+        def wished():
+            with closing(Journal(on.journal)) as journal:
+                journal.wish("r1", Wish.STOP)
+
+        work = Job(deals(3), on, Options(template=713, canary=0, **FAST), Person(wished), run_id="r1")
+        assert ended(work) == (130, ["not_attempted"] * 3, ["INTERRUPTED"] * 3)
+        assert starts(on.ledger(), "arrival") == []
+        assert bulkstart.Run("r1", portal=on).watch().exit_code == 130
+
+
+def test_a_pause_that_is_written_down_before_the_first_send_holds_from_the_first_row_on():
+    with portal() as on:
+
+        def wished():
+            with closing(Journal(on.journal)) as journal:
+                journal.wish("r1", Wish.PAUSE)
+
+        work = Job(deals(3), on, Options(template=713, canary=0, deadline=1.0, **FAST), Person(wished), run_id="r1")
+        assert ended(work) == (6, ["not_attempted"] * 3, ["DEADLINE"] * 3)
+        assert starts(on.ledger(), "arrival") == []

@@ -197,6 +197,16 @@ def test_wishes_are_heard_in_their_order_and_each_once(journal, other):
     alone(journal, work)
 
 
+def test_a_wish_that_comes_by_both_ways_is_not_obeyed_twice(journal):
+    async def work(steering, gate, _):
+        steering._obey(7, Wish.PAUSE)
+        steering._obey(8, Wish.GO_ON)
+        steering._obey(7, Wish.PAUSE)
+        assert not gate.paused
+
+    alone(journal, work)
+
+
 def test_a_yes_that_was_said_before_the_question_does_not_answer_it(journal, other):
     async def work(steering, gate, _):
         other.wish("r1", Wish.GO_ON)
