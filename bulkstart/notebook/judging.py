@@ -84,11 +84,14 @@ class ForecastSection(Section):
 
     @property
     def ready(self) -> bool:
-        """Once something could be started."""
-        return self.walk.planned > 0
+        """Once the sheet was checked."""
+        return self.walk.dry is not None
 
     def show(self) -> None:
         """The time, and what a person would want to know before a start."""
+        if not self.walk.planned:
+            self.told.value = markup.faint(self.words("nothing_to_start"))
+            return
         self.told.value = markup.note(self.walk.question.rpartition("\n")[0])  # without the question itself: the button asks it
 
     def lines(self) -> tuple[str, str]:

@@ -35,7 +35,7 @@ STYLE = f"""<style>
 .bulkstart h2, .bulkstart h3 {{ margin: 6px 0 2px; color: {_TEXT}; }}
 .bulkstart h3 {{ border-top: 1px solid {_LINE}; padding-top: 8px; }}
 .bulkstart .widget-html-content {{ color: {_TEXT}; line-height: 1.45; }}
-.bulkstart .bs-scroll {{ overflow: auto; max-height: 560px; max-width: 100%; box-sizing: border-box; }}
+.bulkstart .bs-scroll {{ overflow: auto; max-height: 660px; max-width: 100%; box-sizing: border-box; }}
 .bulkstart table {{ border-collapse: collapse; font-size: 12px; }}
 .bulkstart th, .bulkstart td {{ border: 1px solid {_LINE}; padding: 2px 7px; text-align: left; vertical-align: top;
   min-width: 3.5em; max-width: 24em; overflow-wrap: break-word; white-space: pre-wrap; }}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ipywidgets as widgets
 
-from bulkstart.headers import NAMES, listed
+from bulkstart.headers import NAMES
 from bulkstart.mapping import name_of
 from bulkstart.matches import Match
 from bulkstart.model import Column
@@ -56,7 +57,7 @@ class ColumnsSection(Section):
             self.rows.children = boxes
         begun = self.walk.dry.begun if self.walk.dry else None
         ignored = begun.sheet.checked.column_map.ignored if begun else ()
-        self.ignored.value = markup.faint(self.words("ignored", columns=listed(ignored))) if ignored else ""
+        self.ignored.value = markup.faint(self.words("ignored", columns=_listed(ignored))) if ignored else ""
 
     def _made(self, match: Match) -> _Line:
         label = match.name if match.parameter is None else match.parameter.label or match.name
@@ -110,10 +111,14 @@ class ColumnsSection(Section):
         if match.constant not in (None, ""):
             return markup.faint(words("same_value"))
         if match.columns:
-            return markup.note(words("could_be", columns=listed(match.columns)), "warn")
+            return markup.note(words("could_be", columns=_listed(match.columns)), "warn")
         needed = match.parameter is not None and match.parameter.required and match.parameter.default in (None, "", [], {})
         return markup.note(words("missing"), "bad") if needed else ""
 
     def lines(self) -> tuple[str, str]:
         """What was chosen."""
         return lines.columns(self.walk.options)
+
+
+def _listed(columns: Sequence[Column]) -> str:
+    return ", ".join(f"{column.letter} · {column.header}" for column in columns)
