@@ -56,6 +56,6 @@ def wait(panel: Any, state: str) -> None:
 def ended(panel: Any) -> None:
     """Wait until the panel has the results of its run, and has planned anew."""
     until(lambda: panel.walk.told is not None and not panel._follower.is_set(), 30, "the end")
-    with panel._lock:  # the last look is shown
+    with panel.lock:  # the last look is shown
         pass
     assert not troubles(panel)

@@ -117,7 +117,7 @@ class DoubtsSection(Section):
         said = words("doubts_found", count=count) if count else words("no_doubts")
         self.told.value = markup.note(said, "warn" if count else "good")
         if count:
-            self.listing.show(table.drop(columns="status"))
+            self.listing.show(table)
             self.look.description = words(
                 "reconcile", count=count, portal=walk.watched.portal if walk.watched else "", seconds=walk.settle
             )

@@ -47,7 +47,7 @@ class Panel:
         self.words = Words(language)
         self.walk = Course(frame, portal, options)
         self.quiet = False
-        self._lock, self._follower = threading.RLock(), threading.Event()
+        self.lock, self._follower = threading.RLock(), threading.Event()
         self.sections: dict[str, Section] = {kind.name: kind(self) for kind in _ORDER}
         self.past = widgets.Dropdown(
             description=self.words("past"), style={"description_width": "initial"}, layout={"width": "520px", "max_width": "100%"}
@@ -103,7 +103,7 @@ class Panel:
 
     def refresh(self) -> None:
         """Show what the walk holds now, and follow its run where one goes."""
-        with self._lock:
+        with self.lock:
             self.quiet = True
             try:
                 for section in self.sections.values():
@@ -119,12 +119,12 @@ class Panel:
         pause = threading.Event()
         while self.walk.goes_on and not pause.wait(LOOK_SECONDS):
             self._look()
-        with self._lock:
+        with self.lock:
             self._follower.clear()
             self.refresh()
 
     def _look(self) -> None:
-        with self._lock:
+        with self.lock:
             before = self.walk.watched
             try:
                 self.walk.look()

@@ -22,7 +22,11 @@ from bulkstart.summary import advice_for
 from bulkstart.watch import look, wish
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandas as pd
+
+    from bulkstart.portal import Portal
 
 _OF_A_STINT = {
     "resume": frozenset({"settle", "rate", "burst", "max_unknown"}),
@@ -41,8 +45,13 @@ class Course(Walk):
     told: pd.DataFrame | None = None
     """Every row as the journal tells it, behind the end of the run."""
     _journal: Path | None = None
+    _tabled: pd.DataFrame | None = None
     _own: pd.DataFrame | None = None
     """The frame that the run was begun with."""
+
+    def __init__(self, frame: pd.DataFrame | None, portal: Portal | None, options: Mapping[str, Any]) -> None:
+        super().__init__(frame, portal, options)
+        self._tables: dict[Status | None, pd.DataFrame] = {}
 
     # ------------------------------------------------------------------------------------------------ begin, wish
 
@@ -173,7 +182,14 @@ class Course(Walk):
         return found
 
     def table(self, only: Status | None = None) -> pd.DataFrame:
-        """The results as they are shown: ``row entity status workflow code message advice``."""
+        """The results as they are shown: ``row entity status workflow code message advice``; the same frame until there are others."""
+        if self._tabled is not self.told:
+            self._tabled, self._tables = self.told, {}
+        if only not in self._tables:
+            self._tables[only] = self._table(only)
+        return self._tables[only]
+
+    def _table(self, only: Status | None) -> pd.DataFrame:
         import pandas as pd  # noqa: PLC0415  beside its use
 
         told = pd.DataFrame(columns=[*_ENTITY, *RESULT_COLUMNS]) if self.told is None else self.told

@@ -14,6 +14,8 @@ from bulkstart.notebook.section import Section, button, shown
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bulkstart.ending import Finished
+
 
 class ChecksSection(Section):
     """The problems with filters, counts by code, the good rows."""
@@ -24,6 +26,7 @@ class ChecksSection(Section):
         """The controls."""
         words = self.words
         self.told = widgets.HTML()
+        self._listed: Finished | None = None
         self.listing = Listing(words, words("checks"), filters=["code"])
         self.skip = widgets.Checkbox(description=words("skip_invalid"), indent=False, layout={"width": "auto"})
         self.again = button(words("check_again"), lambda: self.act(self.walk.check))
@@ -51,7 +54,8 @@ class ChecksSection(Section):
         for one in (self.listing.box, self.skip):
             shown(one, when=bool(problems))
         self.skip.value = bool(walk.options.get("skip_invalid"))
-        if problems:
+        if problems and self._listed is not walk.dry:
+            self._listed = walk.dry
             self.listing.show(self._table())
         self.notes.value = markup.note("\n".join(walk.said))
 

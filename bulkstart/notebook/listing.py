@@ -47,7 +47,9 @@ class Listing:
         )
 
     def show(self, frame: pd.DataFrame) -> None:
-        """Show another frame, or the same as it stands now; filters stay as far as they still fit."""
+        """Show another frame; filters stay as far as they still fit. The frame that is shown already costs nothing."""
+        if frame is self._frame:
+            return
         self._frame, self._texts = frame, None
         self._quiet = True
         try:

@@ -63,7 +63,7 @@ class ColumnsSection(Section):
         label = match.name if match.parameter is None else match.parameter.label or match.name
         name = widgets.Label(label + (" *" if match.parameter and match.parameter.required else ""), layout={"width": "150px"})
         name.tooltip = match.name
-        column = widgets.Dropdown(layout={"width": "235px"})
+        column = widgets.Dropdown(layout={"width": "235px"}, tooltip=label)
         constant = None
         self.on(column, lambda chosen: self._feed(match.name, chosen))
         why = widgets.HTML(layout={"flex": "1 1 200px", "min_width": "200px"})

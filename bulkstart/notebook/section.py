@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import ipywidgets as widgets
@@ -24,6 +25,8 @@ class Board(Protocol):
     def words(self) -> Words: ...
     @property
     def quiet(self) -> bool: ...
+    @property
+    def lock(self) -> AbstractContextManager[object]: ...
 
     def refresh(self) -> None: ...
 
@@ -71,7 +74,8 @@ class Section:
         """Do what a click means; whatever goes wrong is said in this section."""
         self.trouble.value = markup.faint(self.words("working"))
         try:
-            work()
+            with self.board.lock:  # the run may be looked at right now
+                work()
         except BulkstartError as error:
             said = markup.note(str(error), "bad")
         except Exception as error:  # noqa: BLE001  a click has no caller that could be told: an exception would vanish unseen
