@@ -12,6 +12,7 @@ The street, house by house; a value walks from the top to the bottom:
     transport    HTTP calls → answers
     results      outcomes → frame
     job, api     the whole flow; ``cli`` and notebooks are its front ends
+    notebook     the panel: ipywidgets over all of this
     history      a past run taken up again: ``resumed``, ``reconcile`` (``sweep``, ``evidence``), ``undo``
     doctor       a portal looked at before a run (``diagnosis``)
     simulator    the sandbox portal, which shares nothing with the rest

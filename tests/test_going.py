@@ -39,6 +39,8 @@ def test_a_run_is_answered_paused_stopped_and_gone_on_with():
     with panel_on(deals(8), **slow) as panel:
         pilot, run, place = panel.sections["pilot"], panel.sections["run"], panel.portal.fixed_identity()
         pilot.start.click()
+        pilot.start.click()
+        assert "goes on" in troubles(panel), "a double click starts one run"
         wait(panel, "asking")
         until(lambda: is_shown(pilot.answer), 15, "the question")
         assert pilot.go_on.description == f"Start the other 7 workflows on {place}"

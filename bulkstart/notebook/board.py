@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from bulkstart.errors import BulkstartError
 from bulkstart.notebook import markup
 from bulkstart.notebook.after import DoubtsSection, ResultsSection
 from bulkstart.notebook.before import PortalSection, SheetSection, TemplateSection
@@ -126,12 +125,7 @@ class Panel:
     def _look(self) -> None:
         with self.lock:
             before = self.walk.watched
-            try:
-                self.walk.look()
-            except BulkstartError as error:  # the journal is busy, or gone: the next look may tell more
-                self.sections["run"].trouble.value = markup.note(str(error), "bad")
-                return
-            self.sections["run"].trouble.value = ""
+            self.sections["run"].trouble.value = self.sections["run"].said(self.walk.look)  # a later look may tell more
             if self.walk.watched != before:
                 self.quiet = True
                 try:

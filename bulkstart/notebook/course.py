@@ -57,6 +57,7 @@ class Course(Walk):
 
     def begin(self) -> None:
         """Start what was planned. Raises ``UsageError`` where problems stand in the way."""
+        self._check_free()
         if self.frame is None or self.portal is None or not self.mended or not self.planned:
             raise UsageError("there is nothing that may be started: look at the checks")
         if self.changed:
@@ -80,10 +81,16 @@ class Course(Walk):
         self._past("reconcile")
 
     def _past(self, command: str) -> None:
+        self._check_free()
         if self.run_id is None or self.portal is None:
             raise UsageError("connect to the portal of the run first")
         kept = {name: value for name, value in self.options.items() if name in _OF_A_STINT[command]}
         self._follow(launch_past(command, self.run_id, portal=self.portal, **kept, journal=self._journal))
+
+    def _check_free(self) -> None:
+        """Raise ``UsageError`` while a run goes on here: the second half of a double click."""
+        if self.goes_on:
+            raise UsageError(f"run {self.run_id} goes on: wait for its end, or stop it")
 
     def _follow(self, begun: Detached) -> None:
         self.run_id, self._journal, self.told = begun.run_id, begun.journal, None

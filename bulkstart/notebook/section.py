@@ -73,17 +73,19 @@ class Section:
     def act(self, work: Callable[[], object]) -> None:
         """Do what a click means; whatever goes wrong is said in this section."""
         self.trouble.value = markup.faint(self.words("working"))
-        try:
-            with self.board.lock:  # the run may be looked at right now
-                work()
-        except BulkstartError as error:
-            said = markup.note(str(error), "bad")
-        except Exception as error:  # noqa: BLE001  a click has no caller that could be told: an exception would vanish unseen
-            said = markup.note(self.words("our_fault", what=f"{type(error).__name__}: {error}"), "bad")
-        else:
-            said = ""
-        self.trouble.value = said
+        with self.board.lock:  # the run may be looked at right now
+            self.trouble.value = self.said(work)
         self.board.refresh()
+
+    def said(self, work: Callable[[], object]) -> str:
+        """Do something; what went wrong, as HTML, ``""`` where nothing did."""
+        try:
+            work()
+        except BulkstartError as error:
+            return markup.note(str(error), "bad")
+        except Exception as error:  # noqa: BLE001  a click has no caller that could be told: an exception would vanish unseen
+            return markup.note(self.words("our_fault", what=f"{type(error).__name__}: {error}"), "bad")
+        return ""
 
     def on(self, widget: widgets.Widget, work: Callable[[Any], object]) -> None:
         """Do ``work`` with the new value when the person changes a control; what the panel itself sets means nothing."""

@@ -95,6 +95,9 @@ def serving(name: str, folder: Path, portal: Sandbox | None, *words: str) -> Ite
     tools.mkdir(parents=True)
     off = {"@jupyterlab/apputils-extension:announcements": True}
     (tools / "page_config.json").write_text(json.dumps({"disabledExtensions": off}), encoding="utf-8")
+    widgets = Path(env["JUPYTER_CONFIG_DIR"]) / "lab" / "user-settings" / "@jupyter-widgets" / "jupyterlab-manager"
+    widgets.mkdir(parents=True)
+    (widgets / "plugin.jupyterlab-settings").write_text('{"saveState": true}', encoding="utf-8")
     if name == "voila":
         command = ["voila", str(root), "--no-browser", f"--port={port}", "--Voila.ip=127.0.0.1", *words]
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +100,12 @@ def from_upload_to_downloaded_results(place: Place, chromium: Any) -> None:
     truly = started(place, 1000, 12)
     claimed = [row["CRM"] for row in told if row["startStatus"] == "started"]
     assert truly == claimed, (truly, claimed)
+    if place.host.name == "lab":
+        text = saved(person)
+        assert len(text) < 500_000
+        assert place.portal.api_key not in text
+        assert "<b>bold" not in text
+        assert "&lt;b&gt;bold" in text
     person.leave()
 
 
@@ -149,8 +154,9 @@ def too_large_to_upload(place: Place, chromium: Any) -> None:
     person.leave()
 
 
-def saved(place: Place, name: str) -> str:
-    """A notebook as it was saved."""
-    text = (place.host.folder / f"{name}.ipynb").read_text(encoding="utf-8")
-    assert json.loads(text)
-    return text
+def saved(person: Person) -> str:
+    """The notebook as it is saved, the state of its controls with it."""
+    file = person.place.host.folder / person.notebook
+    person.page.keyboard.press("Control+s")
+    until(lambda: "widget-state" in file.read_text(encoding="utf-8"), 60, "the saved notebook")
+    return file.read_text(encoding="utf-8")
