@@ -6,12 +6,14 @@ The street, house by house; a value walks from the top to the bottom:
     rows         frame → rows, by ``columns``
     checks       rows + templates → start requests, or problems (``cells``, ``values``, ``parameters``)
     plan         requests + what the journal knows → what is left to do (``states``, ``journal``)
+    steering     wishes in the journal → the run, and how the run stands → the journal (``standing``, ``watch``)
     runner       plan → outcomes (``exchange``, ``throttle``, ``retry``, ``halts``, ``recorder``)
     sharing      one limit for all processes of a machine (``slots``, ``budget``)
     gateways     requests → HTTP calls, answers → verdicts
     transport    HTTP calls → answers
     results      outcomes → frame
     job, api     the whole flow; ``cli`` and notebooks are its front ends
+    detached     a run as a process of its own (``spawning``, ``launched``, ``rehearsal``)
     notebook     the panel: ipywidgets over all of this
     history      a past run taken up again: ``resumed``, ``reconcile`` (``sweep``, ``evidence``), ``undo``
     doctor       a portal looked at before a run (``diagnosis``)

@@ -91,7 +91,7 @@ def reconcile(arguments: argparse.Namespace) -> int:
     with portal_of(arguments) as portal:
         taken = history.take_up(arguments.run, portal, given, rows=history.KINDS["reconcile"])
         output = _output(arguments, taken)
-        looking = taken.reconciling(portal, console, settle=given.get("settle"))
+        looking = taken.reconciling(portal, console, settle=given.get("settle"), launched=arguments.launched is not None)
         with conduct.draining(looking):
             _say(taken, console)
             finished = conduct.conduct(looking, desk, None)

@@ -148,7 +148,8 @@ def _reaped(journal: Path, run_id: str, at: float, code: int) -> None:
 
 
 def _place(journal: Path, run_id: str) -> Path:
-    return journal.with_name(journal.name + "-launched") / run_id
+    path = journal.resolve()
+    return path.with_name(path.name + "-launched") / run_id
 
 
 def _place_of_new(journal: Path) -> tuple[str, Path]:

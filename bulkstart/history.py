@@ -72,10 +72,10 @@ class Taken:
         run_id = self.past.run_id if launched else None
         return Job(self.frame, portal, self.options, front, resumed=resumed, reader=self.reader, run_id=run_id)
 
-    def reconciling(self, portal: Portal, front: Front | None, *, settle: float | None) -> Reconcile:
-        """The job that settles its doubts."""
+    def reconciling(self, portal: Portal, front: Front | None, *, settle: float | None, launched: bool = False) -> Reconcile:
+        """The job that settles its doubts; ``launched`` as for ``resuming``."""
         wait = portal.gateway.settle if settle is None else settle
-        return Reconcile(self.frame, portal, self.options, Resumed(self.past), self.reader, front, settle=wait)
+        return Reconcile(self.frame, portal, self.options, Resumed(self.past), self.reader, front, settle=wait, launched=launched)
 
     def undoing(self, portal: Portal, front: Front | None, *, erase: bool) -> Undo:
         """The job that terminates what it started."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -76,8 +75,7 @@ class Job(Work):
         self._heard = front is not None
         self._runner: Runner | None = None
         self._run_id = resumed.past.run_id if resumed else run_id
-        self._launched, self._by_wish = run_id is not None, 0
-        self._steering: Steering | None = None
+        self._launched = run_id is not None
         self._unlike: Stop | None = None
 
     def _interrupt(self) -> None:
@@ -86,34 +84,10 @@ class Job(Work):
             act = self._runner.drain if self._interrupted - self._by_wish < TWICE else self._runner.abandon
             act(INTERRUPTED)
 
-    def _wished_to_stop(self) -> None:
-        """A record in the journal drains like one interrupt, and never counts as the second one."""
-        if not self._interrupted:
-            self._by_wish = 1
-            self.interrupt()
-
-    @contextlib.contextmanager
-    def _steered(self, journal: Journal | None) -> Iterator[None]:
-        """Wishes are heard: from here on where somebody knows the run's id already, else from its claim on."""
-        if self._launched and journal is not None and not self._options.dry_run:
-            self._steer(journal)
-        try:
-            yield
-        finally:
-            if self._steering:
-                self._steering.end()
-
-    def _steer(self, journal: Journal) -> Steering:
-        if self._steering is None:
-            assert self._run_id is not None
-            self._steering = Steering(journal, self._run_id, self._wished_to_stop)
-            self._steering.listen()
-        return self._steering
-
     async def run(self) -> Finished:
         """The whole way. Raises only what the command line answers with exit code 1 or 2."""
         async with line_to(self._portal, self._options) as line:
-            with journal_of(self._portal, self._options) as journal, self._steered(journal):
+            with journal_of(self._portal, self._options) as journal, self._steered(journal, self._run_id):
                 met = await self._met(line, journal)
                 begun = self._begun(met, journal)
                 stop = self._before_sending(begun) or self._unlike
@@ -224,7 +198,7 @@ class Job(Work):
             return self._ended(self._begun(met, journal), None)
         if self._heard and not self._resumed:
             remember(self._frame, self._options, begun.met.identity, journal)
-        steering = self._steer(journal)
+        steering = self._steer(journal, run_id)
         sending = Sending(begun, met, line, journal, steering, claimant, self._front, self._batching)
         self._runner = sending.runner
         steering.look()  # what was wished before the first send counts

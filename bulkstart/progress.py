@@ -65,6 +65,8 @@ class Bar:
         if left := self._rows - self._counts.total():
             parts.append(f"{outlook(self._runner.gate, left, now).text.removeprefix('about ').partition(' (')[0]} left")
         parts += [f"{count} {status}" for status, count in self._counts.items() if status is not Status.STARTED]
+        if self._runner.gate.paused:
+            parts.append("paused (bulkstart continue)")
         if self._runner.stop is not None:
             parts.append("stopping")
         return ", ".join(parts)

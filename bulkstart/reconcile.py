@@ -36,20 +36,24 @@ UNREADABLE = (
 
 
 class Reconcile(Work):
-    """The doubts of one past run. ``settle``: seconds to let pass after the last send before the list is asked."""
+    """The doubts of one past run. ``settle``: seconds to let pass after the last send before the list is asked.
+
+    ``launched``: a process of its own does it, which a record in the journal may stop.
+    """
 
     def __init__(
         self, frame: pd.DataFrame, portal: Portal, options: Options, resumed: Resumed, reader: Callable[[Met], Sheet],
-        front: Front | None = None, *, settle: float,
+        front: Front | None = None, *, settle: float, launched: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(portal, options, front)
+        self._launched = launched
         self._frame, self._resumed, self._reader, self._settle = frame, resumed, reader, settle
 
     async def run(self) -> Finished:
         """Look up, credit, and tell every row as it stands now. Raises only ``UsageError`` and its kin."""
         run_id = self._resumed.past.run_id
         async with line_to(self._portal, self._options) as line:
-            with journal_of(self._portal, self._options) as journal:
+            with journal_of(self._portal, self._options) as journal, self._steered(journal, run_id):
                 assert journal is not None  # a dry run does not reconcile
                 met = await self._met(line, journal)
                 sheet = self._read(met)

@@ -55,7 +55,14 @@ class Run:
 
     @property
     def results(self) -> pd.DataFrame:
-        """Every row as it stands now, from the journal alone: index as in the sheet, ids and parameters as they were sent, the six columns."""
+        """Every row as it stands now, from the journal alone: index as in the sheet, ids and parameters as they were sent, the six columns.
+
+        >>> import bulkstart, pandas
+        >>> with bulkstart.sandbox() as portal:
+        ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720)
+        ...     bulkstart.Run(results.attrs["run_id"], portal=portal).results["startStatus"].tolist()
+        ['started']
+        """
         past, journal = self._past()
         with closing(journal):
             sheet, resumed = sheet_of(past), Resumed(past)
@@ -93,11 +100,28 @@ class Run:
 
     @property
     def state(self) -> str:
-        """``preparing``, ``asking``, ``running``, ``paused``, ``stopping``, ``ended``, or ``lost``: its process is gone without an end."""
+        """``preparing``, ``asking``, ``running``, ``paused``, ``stopping``, ``ended``, or ``lost``: its process is gone without an end.
+
+        >>> import bulkstart, pandas
+        >>> with bulkstart.sandbox() as portal:
+        ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720)
+        ...     bulkstart.Run(results.attrs["run_id"], portal=portal).state
+        'ended'
+        """
         return str(self.watch().state)
 
     def stop(self) -> Watched:
-        """Let it stop wherever it runs: rows on the wire finish, the others are not attempted. Raises ``UsageError`` where it does not run."""
+        """Let it stop wherever it runs: rows on the wire finish, the others are not attempted. Raises ``UsageError`` where it does not run.
+
+        >>> import bulkstart, pandas
+        >>> with bulkstart.sandbox() as portal:
+        ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=720)
+        ...     try:
+        ...         bulkstart.Run(results.attrs["run_id"], portal=portal).stop()
+        ...     except bulkstart.BulkstartError as error:
+        ...         print(str(error).partition(" is ")[2])
+        not running: it ended (exit code 0), so there is nothing to stop
+        """
         return wish(self.run_id, Wish.STOP, self._file())
 
     def pause(self) -> Watched:
@@ -115,6 +139,13 @@ class Run:
 
         ``frame``: the rows to look for, by default those of the run. Returns the results frame, like ``start``. ``settle``: seconds since a
         doubtful send before it may be sent again; ``reconcile=True``: settle doubts when it ends.
+
+        >>> import bulkstart, pandas
+        >>> frame = pandas.DataFrame({"entityId": [5141, 5143]})
+        >>> with bulkstart.sandbox() as portal:
+        ...     results = bulkstart.start(frame, portal=portal, template=720, limit=1)
+        ...     bulkstart.Run(results.attrs["run_id"], portal=portal).resume()["startStatus"].tolist()
+        ['started', 'started']
         """
         portal, settle = self._chosen(), options.get("settle")
         taken = take_up(self.run_id, portal, self._given(options), frame=frame)
@@ -129,13 +160,29 @@ class Run:
         """Settle doubts by the portal's list of running workflows, ``settle`` seconds after the last send.
 
         ``frame``: the rows to tell of, by default those of the run. Returns the results frame, like ``start``.
+
+        >>> import bulkstart, pandas
+        >>> lost = {"templates": [{"id": 713, "life_seconds": 60}], "faults": [{"nth": 1, "committed": True, "answer": "close"}]}
+        >>> with bulkstart.sandbox(lost) as portal:
+        ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=713)
+        ...     settled = bulkstart.Run(results.attrs["run_id"], portal=portal).reconcile(settle=0)
+        >>> results["startStatus"].tolist(), settled["startStatus"].tolist()
+        (['in_doubt'], ['started'])
         """
         portal = self._chosen()
         taken = take_up(self.run_id, portal, self._given(options), frame=frame)
         return conduct(taken.reconciling(portal, None, settle=options.get("settle"))).results
 
     def undo(self, *, erase: bool = False, **options: Unpack[CallOptions]) -> dict[str, int]:
-        """Terminate what the run started and still runs; returns counts: ``started terminated gone running``. ``dry_run``: only count."""
+        """Terminate what the run started and still runs; returns counts: ``started terminated gone running``. ``dry_run``: only count.
+
+        >>> import bulkstart, pandas
+        >>> with bulkstart.sandbox() as portal:
+        ...     results = bulkstart.start(pandas.DataFrame({"entityId": [5141]}), portal=portal, template=713, values={
+        ...         "contract_number": "7", "kind": "nda"})
+        ...     bulkstart.Run(results.attrs["run_id"], portal=portal).undo(dry_run=True)
+        {'started': 1, 'running': 1}
+        """
         portal = self._chosen()
         taken = take_up(self.run_id, portal, self._given(options), frame=no_frame())
         return conduct(taken.undoing(portal, None, erase=erase)).counts

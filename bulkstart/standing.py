@@ -97,8 +97,8 @@ class Told:
     results: str = ""
 
     def to_json(self) -> str:
-        """One line."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+        """One line of ASCII: whatever text it holds, it can be written down."""
+        return json.dumps(dataclasses.asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Told:
@@ -111,7 +111,7 @@ class Told:
 
 def pilot_to_json(pilot: Pilot) -> str:
     """One line."""
-    return json.dumps(dataclasses.asdict(pilot), ensure_ascii=False)
+    return json.dumps(dataclasses.asdict(pilot))
 
 
 def pilot_from_json(text: str) -> Pilot | None:

@@ -152,8 +152,7 @@ class Steering:
             yield
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)  # figures are for show: a fault in them ends no run
 
     async def _tell(self, runner: Runner, recorder: Recorder, shut: Callable[[], float]) -> None:
         while True:

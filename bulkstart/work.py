@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from bulkstart.ending import INTERRUPTED
@@ -14,6 +14,7 @@ from bulkstart.model import Denied, Outcome
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.runner import Runner
+from bulkstart.steering import Steering
 
 if TYPE_CHECKING:
     from bulkstart.meeting import Line
@@ -64,7 +65,9 @@ class Work:
         self._portal, self._options = portal, options
         self._front: Front = front or Silent()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._interrupted = 0
+        self._interrupted = self._by_wish = 0
+        self._launched = False
+        self._steering: Steering | None = None
         self._waiting: asyncio.Future[Any] | None = None
 
     def interrupt(self) -> None:
@@ -73,6 +76,30 @@ class Work:
         if self._loop is not None and not self._loop.is_closed():
             with contextlib.suppress(RuntimeError):  # the loop ended between the two lines: there is nothing left to interrupt
                 self._loop.call_soon_threadsafe(self._interrupt)
+
+    def _wished_to_stop(self) -> None:
+        """A record in the journal is one interrupt, and never counts as the second one."""
+        if not self._interrupted:
+            self._by_wish = 1
+            self.interrupt()
+
+    @contextlib.contextmanager
+    def _steered(self, journal: Journal | None, run_id: str | None) -> Iterator[None]:
+        """Wishes are heard for as long as the block lasts: from here on where the process was launched for this run, else as the job says."""
+        if self._launched and run_id and journal is not None and not self._options.dry_run:
+            self._steer(journal, run_id)
+        try:
+            yield
+        finally:
+            if self._steering:
+                self._steering.end()
+
+    def _steer(self, journal: Journal, run_id: str) -> Steering:
+        """Who hears wishes for the run, from now on at the latest."""
+        if self._steering is None:
+            self._steering = Steering(journal, run_id, self._wished_to_stop)
+            self._steering.listen()
+        return self._steering
 
     def _interrupt(self) -> None:
         """What an interrupt does, on the loop's own thread."""

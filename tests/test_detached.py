@@ -21,7 +21,7 @@ from bulkstart.errors import UsageError
 from bulkstart.portal import Portal
 from bulkstart.standing import State, Watched, Wish
 from bulkstart.watch import look, wish
-from tests.conftest import BOUND, Desk, table, truth, until
+from tests.conftest import BOUND, Desk, deals, table, truth, until
 from tests.test_secrets import KEYS, files, nothing_planted
 
 SLOW: dict[str, Any] = {"template": 713, "rate": 30, "burst": 1}
@@ -33,6 +33,12 @@ started = launch(sys.argv[1], template=713, rate=20, burst=1, canary=0)
 print(started.run_id, started.pid, flush=True)
 sys.stdin.read()
 """
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results that have no other place go into the working directory."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -175,6 +181,16 @@ def test_a_killed_run_is_lost_leaves_no_zombie_and_is_gone_on_with(desk, ended):
     assert found.state is State.ENDED
     assert found.counts["started"] >= 140
     truth(table(Path(found.results)), here.sandbox.ledger(), arrivals=False)
+
+
+def test_a_reconciliation_that_waits_can_be_stopped_too(desk, ended):
+    here = desk({"faults": [{"nth": 2, "committed": True, "answer": "close"}]})
+    results = bulkstart.start(deals(2), portal=portal_of(here), max_unknown=1, **QUICK)
+    one = ended(launch_past("reconcile", results.attrs["run_id"], portal=portal_of(here), settle=600))
+    seen(one, lambda found: found.told.pid, "its first word")
+    assert wish(one.run_id, Wish.STOP, one.journal).state is State.STOPPING
+    found = over(one)
+    assert (found.exit_code, found.counts) == (130, {"in_doubt": 1, "started": 1})
 
 
 def test_a_frame_is_started_as_it_is_and_keeps_its_labels(desk, ended, tmp_path):

@@ -63,6 +63,13 @@ def test_the_bar_tells_that_the_run_is_stopping(runner):
     assert "stopping" in shown(runner, Status.STARTED)
 
 
+def test_the_bar_tells_that_somebody_paused_the_run(runner):
+    runner.gate.pause()
+    assert "paused" in shown(runner, Status.STARTED)
+    runner.gate.paused = False
+    assert "paused" not in shown(runner, Status.STARTED)
+
+
 def test_an_ended_bar_leaves_no_thread(runner):
     shown(runner)
     assert "bulkstart-bar" not in {thread.name for thread in threading.enumerate()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import threading
 from pathlib import Path
 from typing import Any
@@ -576,3 +577,14 @@ def test_the_options_of_the_run_hold_where_none_are_given(tmp_path):
         with pytest.raises(UsageError, match="--campaign"):
             past(first, portal).resume(campaign="winter")
         assert Options().campaign == ""
+
+
+@pytest.mark.parametrize("name", ["results", "resume", "reconcile", "undo", "watch", "state", "stop"])
+def test_every_method_of_a_run_has_an_example_that_runs(name: str) -> None:
+    thing = vars(bulkstart.Run)[name]
+    found = doctest.DocTestFinder(recurse=False).find(getattr(thing, "fget", thing), name, globs={})
+    examples = [one for one in found if one.examples]
+    assert examples
+    said: list[str] = []
+    for example in examples:
+        assert not doctest.DocTestRunner().run(example, out=said.append).failed, "".join(said)

@@ -27,9 +27,12 @@ TOLD = Told(
 PILOT = Pilot((Piloted("2", "started", "w.1", "", ""),), (0.5,), 57, {"seconds": 6.0}, "the first 1:\nGo on?")
 
 
-@pytest.mark.parametrize("told", [TOLD, Told(State.PREPARING), Told(State.ENDED, exit_code=130, code="INTERRUPTED", message="…")])
+@pytest.mark.parametrize(
+    "told", [TOLD, Told(State.PREPARING), Told(State.ENDED, exit_code=130, code="INTERRUPTED", message="…\ud800")]
+)
 def test_what_a_run_tells_comes_back_from_the_journal_as_it_was(told):
     assert Told.from_json(told.to_json()) == told
+    assert told.to_json().isascii()
 
 
 def test_what_a_newer_program_tells_besides_is_left_out():
