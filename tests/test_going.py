@@ -36,14 +36,14 @@ def test_no_button_starts_anything_while_problems_stand():
 
 def test_a_run_is_answered_paused_stopped_and_gone_on_with():
     slow = {"rate": 5, "burst": 1, "canary": 1}
-    with panel_on(deals(8), **slow) as panel:
+    with panel_on(deals(40), **slow) as panel:
         pilot, run, place = panel.sections["pilot"], panel.sections["run"], panel.portal.fixed_identity()
         pilot.start.click()
         pilot.start.click()
         assert "goes on" in troubles(panel), "a double click starts one run"
         wait(panel, "asking")
         until(lambda: is_shown(pilot.answer), 15, "the question")
-        assert pilot.go_on.description == f"Start the other 7 workflows on {place}"
+        assert pilot.go_on.description == f"Start the other 39 workflows on {place}"
         assert "started" in words(pilot.told.value)
         assert panel.sections["portal"].sandbox.disabled
         pilot.go_on.click()
@@ -58,16 +58,16 @@ def test_a_run_is_answered_paused_stopped_and_gone_on_with():
         assert left > 0
         assert run.resume.description == f"Start the remaining {left} workflows on {place}"
         assert "ended" in words(run.told.value)
-        assert len(starts(panel.portal.ledger(), "commit")) == 8 - left
+        assert len(starts(panel.portal.ledger(), "commit")) == 40 - left
         panel.walk.options["rate"] = panel.walk.options["burst"] = 500
         run.resume.click()
         ended(panel)
-        assert panel.results["startStatus"].tolist() == ["started"] * 8
-        assert run.bar.value == run.bar.max == 8
+        assert panel.results["startStatus"].tolist() == ["started"] * 40
+        assert run.bar.value == run.bar.max == 40
         assert not is_shown(run.resume)
         assert "nothing to start" in words(pilot.why.value)
-        assert len(starts(panel.portal.ledger(), "commit")) == 8
+        assert len(starts(panel.portal.ledger(), "commit")) == 40
         attached = bulkstart.panel(run=panel.run_id, portal=panel.portal, language="ru")
         assert "завершён" in words(attached.sections["run"].told.value)
-        assert attached.results["startStatus"].tolist() == ["started"] * 8
+        assert attached.results["startStatus"].tolist() == ["started"] * 40
         assert f"Run('{panel.run_id}'" in attached.sections["run"].lines()[0]

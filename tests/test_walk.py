@@ -57,7 +57,7 @@ def test_without_credentials_the_person_is_told_what_to_set():
 
 def test_the_sandbox_is_entered_and_left(home):
     walk = Walk(deals(2), None, {"template": 720})
-    walk.idle = 3.0
+    walk.idle = 30.0
     walk.practise(on=True)
     assert walk.in_sandbox
     assert walk.planned == 2

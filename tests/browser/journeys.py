@@ -111,12 +111,12 @@ def from_upload_to_downloaded_results(place: Place, chromium: Any) -> None:
 
 def stopped_reloaded_and_gone_on_with(place: Place, chromium: Any) -> None:
     """Pause, the page loaded anew, the run found again in the list of runs, stopped there, and gone on with."""
-    rows = 40
-    person = Person(place, chromium, "stop", "canary=0, template=713, rate=6, burst=1, max_unknown=2")
+    rows = 60
+    person = Person(place, chromium, "stop", "canary=0, template=713, rate=8, burst=1, max_unknown=2")
     person.read(sheet(place.folder, "more.xlsx", rows, 2000, "ID"))
-    person.sees("40 data rows")
+    person.sees("60 data rows")
     person.click("Connect")
-    person.click("Start 40 workflows on 127.0.0.1")
+    person.click("Start 60 workflows on 127.0.0.1")
     until(lambda: len(started(place, 2000, rows)) >= 3, 60, "the run")
     person.click("Pause")
     person.sees("paused")
@@ -133,7 +133,7 @@ def stopped_reloaded_and_gone_on_with(place: Place, chromium: Any) -> None:
     assert 3 <= len(done) < rows
     person.click("Connect")
     person.click(f"Start the remaining {rows - len(done)} workflows on 127.0.0.1")
-    person.sees("40 / 40")
+    person.sees("60 / 60")
     until(lambda: len(started(place, 2000, rows)) >= rows, 60, "the rest")
     assert started(place, 2000, rows) == list(range(2000, 2000 + rows))
     person.leave()
