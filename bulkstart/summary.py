@@ -48,7 +48,7 @@ _BY_STATUS = {
     Status.GAVE_UP: "these could not be sent: run the results file again",
     Status.NOT_ATTEMPTED: "run the sheet again to go on; nothing starts twice",
 }
-_WORDS = {
+WORDS = {
     Status.ALREADY_STARTED: "started before",
     Status.IN_DOUBT: "in doubt",
     Status.GAVE_UP: "given up",
@@ -78,13 +78,14 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
         by_status[outcome.status] = by_status.get(outcome.status, 0) + 1
         if outcome.status not in _QUIET:
             groups.setdefault((outcome.status, outcome.error_code), []).append(outcome)
-    parts = [f"{by_status[status]:,} {_WORDS.get(status, str(status))}" for status in Status if status in by_status]
+    parts = [f"{by_status[status]:,} {WORDS.get(status, str(status))}" for status in Status if status in by_status]
     lines = [f"{len(outcomes):,} row{'' if len(outcomes) == 1 else 's'}: {', '.join(parts)}"]
     ranked = sorted(groups.items(), key=lambda group: -len(group[1]))
     for (status, code), found in ranked[:_SHOWN_GROUPS]:
-        lines.append(f"  {_WORDS.get(status, str(status))} · {code} × {len(found):,} · {_rows(found, labels)}")
+        lines.append(f"  {WORDS.get(status, str(status))} · {code} × {len(found):,} · {_rows(found, labels)}")
         lines.append(f"      {found[0].error_message}")
-        if advice := advice_for(status, code, found[0].error_message):
+        advice = advice_for(status, code)
+        if code not in _SAID_BY_MESSAGE and advice not in found[0].error_message:
             lines.append(f"      → {advice}")
     if len(ranked) > _SHOWN_GROUPS:
         lines.append(f"  and {len(ranked) - _SHOWN_GROUPS} more kinds of error; all of them stand in the results")
@@ -95,10 +96,9 @@ def summary(outcomes: Sequence[Outcome], labels: Sequence[object], *, results: s
     return "\n".join(lines)
 
 
-def advice_for(status: Status, code: str, message: str) -> str:
-    """What a person can do about a row; ``""`` where its message says so already, or nothing is to be done."""
-    advice = _ADVICE.get(code) or oauth.ADVICE.get(code) or _BY_STATUS.get(status, "")
-    return "" if code in _SAID_BY_MESSAGE or advice in message else advice
+def advice_for(status: Status, code: str) -> str:
+    """What to do about rows of a status with an error code; ``""`` where there is nothing to do."""
+    return _ADVICE.get(code) or oauth.ADVICE.get(code) or _BY_STATUS.get(status, "")
 
 
 def _rows(found: Sequence[Outcome], labels: Sequence[object]) -> str:

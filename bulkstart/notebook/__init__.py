@@ -1,6 +1,6 @@
 """The notebook panel: one column, one way down, from a sheet to its results. Widgets hold no rule; each click is a call of ``api``.
 
-words      every text, in every language       markup    text → HTML, everything escaped
+words      every text, in every language       tags    text → HTML, everything escaped
 walk       what the panel holds before a start course    its run, followed through the journal
 lines      what repeats each step as code      downloads results as files
 section    a heading and what stands below     listing   a frame as a table with filters

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from bulkstart.notebook import downloads, lines, markup
+from bulkstart.notebook import downloads, lines, tags
 from bulkstart.notebook.listing import Listing
 from bulkstart.notebook.section import WRAP, Section, button, shown
 from bulkstart.outputs import numbered
@@ -60,18 +60,18 @@ class ResultsSection(Section):
             Path(watched.results) if watched and watched.results and not own else None,
         )
         if made is None:
-            self.link.value = markup.faint(self.words("no_failed"))
+            self.link.value = tags.faint(self.words("no_failed"))
             return
         words = self.words
         if len(made.content) > MOST_BYTES:
             path = Path.cwd() / made.name
             path = next(free for free in numbered(path) if not free.exists())
             path.write_bytes(made.content)
-            self.link.value = markup.note(words("too_large", path=path))
+            self.link.value = tags.note(words("too_large", path=path))
             return
         encoded = base64.b64encode(made.content).decode("ascii")
-        said = markup.note("\n".join(made.notes)) + markup.faint(words("link_goes"))
-        self.link.value = markup.link(words("download", name=made.name), made.name, made.media, encoded) + said
+        said = tags.note("\n".join(made.notes)) + tags.faint(words("link_goes"))
+        self.link.value = tags.link(words("download", name=made.name), made.name, made.media, encoded) + said
         self._timer = threading.Timer(LINK_SECONDS, self.take_away)
         self._timer.daemon = True
         self._timer.start()
@@ -115,7 +115,7 @@ class DoubtsSection(Section):
         shown(self.look, when=here)
         self.look.disabled = not here
         said = words("doubts_found", count=count) if count else words("no_doubts")
-        self.told.value = markup.note(said, "warn" if count else "good")
+        self.told.value = tags.note(said, "warn" if count else "good")
         if count:
             self.listing.show(table)
             self.look.description = words(

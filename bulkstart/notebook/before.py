@@ -7,7 +7,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from bulkstart.model import Template
-from bulkstart.notebook import lines, markup
+from bulkstart.notebook import lines, tags
 from bulkstart.notebook.section import WRAP, Section, button
 
 _PREVIEW = 5
@@ -43,7 +43,7 @@ class SheetSection(Section):
             self.on(one, lambda _: self._read())
         return [
             self.upload,
-            widgets.HTML(markup.faint(words("upload_hint"))),
+            widgets.HTML(tags.faint(words("upload_hint"))),
             widgets.HBox([self.path, self.read], layout=WRAP),
             widgets.HBox([self.tab, self.header_row], layout=WRAP),
             self.told,
@@ -74,7 +74,7 @@ class SheetSection(Section):
         head = walk.frame.head(_PREVIEW)
         headers = [words("row"), *(f"{column.letter} · {column.header}" for column in walk.columns)]
         rows = ((label, *row) for label, row in zip(head.index, head.itertuples(index=False, name=None), strict=True))
-        self.told.value = markup.note("\n".join(said), "good") + markup.table(headers, rows, label=words("preview"))
+        self.told.value = tags.note("\n".join(said), "good") + tags.table(headers, rows, label=words("preview"))
 
     def lines(self) -> tuple[str, str]:
         """The reading."""
@@ -101,11 +101,11 @@ class PortalSection(Section):
         self.sandbox.disabled = walk.goes_on
         self.connect.disabled = walk.in_sandbox or walk.goes_on
         if not walk.connected:
-            self.banner.value = markup.faint(words("not_connected"))
+            self.banner.value = tags.faint(words("not_connected"))
             return
         told = words("sandbox_on") if walk.in_sandbox else words("real_portal", portal=walk.place)
         count = f" · {words('templates_found', count=len(walk.templates))}" if walk.templates is not None else ""
-        self.banner.value = markup.note(told + count, "practice" if walk.in_sandbox else "warn")
+        self.banner.value = tags.note(told + count, "practice" if walk.in_sandbox else "warn")
 
     def lines(self) -> tuple[str, str]:
         """The meeting."""
@@ -155,15 +155,15 @@ class TemplateSection(Section):
     def _parameters(self, template: Template) -> str:
         words = self.words
         if template.parameters is None:
-            return markup.note(words("unknown_parameters"), "warn")
+            return tags.note(words("unknown_parameters"), "warn")
         if not template.parameters:
-            return markup.faint(words("no_parameters"))
+            return tags.faint(words("no_parameters"))
         headers = [words(name) for name in ("parameter", "label", "type", "required", "options")]
         rows = [
             (one.name, one.label, f"{one.type}{' …' if one.multiple else ''}", words("yes") if one.required else "", ", ".join(one.options.values()))
             for one in template.parameters
         ]  # fmt: skip
-        return markup.table(headers, rows, label=words("parameters"))
+        return tags.table(headers, rows, label=words("parameters"))
 
     def lines(self) -> tuple[str, str]:
         """The listing."""

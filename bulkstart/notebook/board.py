@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from bulkstart.notebook import markup
+from bulkstart.notebook import tags
 from bulkstart.notebook.after import DoubtsSection, ResultsSection
 from bulkstart.notebook.before import PortalSection, SheetSection, TemplateSection
 from bulkstart.notebook.course import Course
@@ -52,7 +52,7 @@ class Panel:
             description=self.words("past"), style={"description_width": "initial"}, layout={"width": "520px", "max_width": "100%"}
         )
         self.attach = button(self.words("attach"), self._attach)
-        head = widgets.HTML(f"{markup.STYLE}<h2>{markup.escaped(self.words('title'))}</h2>")
+        head = widgets.HTML(f"{tags.STYLE}<h2>{tags.escaped(self.words('title'))}</h2>")
         self.row = widgets.HBox([self.past, self.attach], layout=WRAP)
         self.widget = widgets.VBox([head, self.row, *(section.box for section in self.sections.values())])
         self.widget.add_class("bulkstart")

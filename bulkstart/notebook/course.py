@@ -209,5 +209,10 @@ class Course(Walk):
         for name, shown in _SHOWN.items():
             found[shown] = told[name].tolist()
         rows = zip(found["status"], found["code"], found["message"], strict=True)
-        found["advice"] = [advice_for(Status(status), code, message) for status, code, message in rows]
+        found["advice"] = [_unsaid(advice_for(Status(status), code), message) for status, code, message in rows]
         return found.astype(object)
+
+
+def _unsaid(advice: str, message: str) -> str:
+    """The advice, unless the message says it already."""
+    return "" if advice in message else advice

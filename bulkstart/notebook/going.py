@@ -7,7 +7,7 @@ import time
 import ipywidgets as widgets
 
 from bulkstart.forecast import about
-from bulkstart.notebook import lines, markup
+from bulkstart.notebook import lines, tags
 from bulkstart.notebook.section import WRAP, Section, button, shown
 from bulkstart.notebook.walk import FIRST
 from bulkstart.result_columns import Status
@@ -35,7 +35,7 @@ class PilotSection(Section):
         self.go_on = button("", lambda: self.act(lambda: self.walk.wish(Wish.GO_ON)), style="warning")
         self.end = button(words("end_here"), lambda: self.act(lambda: self.walk.wish(Wish.STOP)))
         self.answer = widgets.HBox([self.go_on, self.end], layout=WRAP)
-        hint = widgets.HTML(markup.faint(words("pilot_hint")))
+        hint = widgets.HTML(tags.faint(words("pilot_hint")))
         self.before = widgets.VBox([widgets.HBox([self.pilot, hint], layout=WRAP), self.why, self.start])
         return [self.before, self.told, self.answer]
 
@@ -60,7 +60,7 @@ class PilotSection(Section):
         self.start.disabled = not may
         self.start.description = words(name, pilot=pilot, count=count, portal=walk.place)
         why = "no_way_back" if may else "mend_first" if not walk.mended else "nothing_to_start"
-        self.why.value = markup.faint(words(why))
+        self.why.value = tags.faint(words(why))
         self.told.value = self._pilot(watched) if watched else ""
         asking = watched is not None and watched.state is State.ASKING
         shown(self.answer, when=asking)
@@ -73,9 +73,9 @@ class PilotSection(Section):
             return ""
         headers = [words(name) for name in ("row", "status", "workflow", "code", "message")]
         rows = [(one.row, words.known(one.status), one.workflow_id, one.code, one.message) for one in pilot.rows]
-        table = markup.table(headers, rows, label=words("pilot"), tints=[one.status for one in pilot.rows])
+        table = tags.table(headers, rows, label=words("pilot"), tints=[one.status for one in pilot.rows])
         times = f"{min(pilot.durations):.2f} – {max(pilot.durations):.2f}" if pilot.durations else "–"
-        return table + markup.faint(words("durations", seconds=times))
+        return table + tags.faint(words("durations", seconds=times))
 
     def lines(self) -> tuple[str, str]:
         """The start."""
@@ -125,7 +125,7 @@ class RunSection(Section):
         shown(self.resume, when=here)
         self.resume.disabled = not here
         self.resume.description = words("resume", count=left, portal=watched.portal)
-        self.elsewhere.value = markup.note(words("another_portal", portal=watched.portal), "warn") if left and not here else ""
+        self.elsewhere.value = tags.note(words("another_portal", portal=watched.portal), "warn") if left and not here else ""
 
     def _told(self, watched: Watched) -> str:
         words, told = self.words, watched.told
@@ -136,10 +136,10 @@ class RunSection(Section):
             if watched.hold:
                 parts.append(words("held", seconds=max(0.0, watched.hold.until - time.time()), why=watched.hold.why))
         kind = {State.ENDED: "good", State.LOST: "bad"}.get(watched.state, "practice" if self.walk.in_sandbox else "warn")
-        why = markup.note(f"{told.code}: {told.message}", "warn") if told.code and watched.over else ""
+        why = tags.note(f"{told.code}: {told.message}", "warn") if told.code and watched.over else ""
         counted = [(str(name), watched.counts[name], words.known(str(name))) for name in Status if watched.counts.get(name)]
-        whole = markup.faint(f"{watched.settled:,} / {watched.rows:,}") + markup.note(self.walk.unsent, "bad")
-        return markup.note(" · ".join(filter(None, parts)), kind) + markup.chips(counted) + whole + why
+        whole = tags.faint(f"{watched.settled:,} / {watched.rows:,}") + tags.note(self.walk.unsent, "bad")
+        return tags.note(" · ".join(filter(None, parts)), kind) + tags.chips(counted) + whole + why
 
     def lines(self) -> tuple[str, str]:
         """The run by its id, and how to go on with it."""

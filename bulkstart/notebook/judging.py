@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from bulkstart.notebook import lines, markup
+from bulkstart.notebook import lines, tags
 from bulkstart.notebook.listing import Listing
 from bulkstart.notebook.section import Section, button, shown
 
@@ -48,16 +48,16 @@ class ChecksSection(Section):
         good = words("good_rows", good=walk.good, rows=len(walk.frame))
         count = words("problems", count=len(problems)) if problems else words("no_problems")
         by_code = Counter(problem.code for problem in problems)
-        stopped = markup.note(walk.denied, "bad")
-        told = markup.note(f"{good}. {count}", "bad" if problems else "good")
-        self.told.value = stopped + told + markup.chips((code, number, code) for code, number in by_code.most_common())
+        stopped = tags.note(walk.denied, "bad")
+        told = tags.note(f"{good}. {count}", "bad" if problems else "good")
+        self.told.value = stopped + told + tags.chips((code, number, code) for code, number in by_code.most_common())
         for one in (self.listing.box, self.skip):
             shown(one, when=bool(problems))
         self.skip.value = bool(walk.options.get("skip_invalid"))
         if problems and self._listed is not walk.dry:
             self._listed = walk.dry
             self.listing.show(self._table())
-        self.notes.value = markup.note("\n".join(walk.said))
+        self.notes.value = tags.note("\n".join(walk.said))
 
     def _table(self) -> pd.DataFrame:
         found = self.walk.problems
@@ -94,9 +94,9 @@ class ForecastSection(Section):
     def show(self) -> None:
         """The time, and what a person would want to know before a start."""
         if not self.walk.planned:
-            self.told.value = markup.faint(self.words("nothing_to_start"))
+            self.told.value = tags.faint(self.words("nothing_to_start"))
             return
-        self.told.value = markup.note(self.walk.question.rpartition("\n")[0])  # without the question itself: the button asks it
+        self.told.value = tags.note(self.walk.question.rpartition("\n")[0])  # without the question itself: the button asks it
 
     def lines(self) -> tuple[str, str]:
         """The dry run."""

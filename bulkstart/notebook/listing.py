@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from bulkstart.notebook import markup
+from bulkstart.notebook import tags
 from bulkstart.notebook.words import Words
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Listing:
         if self._tint:
             cells[self._tint] = [self._shown(one) for one in tints]
         headers = [self._words.known(str(name)) for name in page.columns]
-        self.table.value = markup.table(headers, cells.itertuples(index=False), label=self._label, tints=tints)
+        self.table.value = tags.table(headers, cells.itertuples(index=False), label=self._label, tints=tints)
         first = self._page * PAGE
         count = len(found)
         told = (

@@ -12,7 +12,7 @@ from bulkstart.headers import NAMES
 from bulkstart.mapping import name_of
 from bulkstart.matches import Match
 from bulkstart.model import Column
-from bulkstart.notebook import lines, markup
+from bulkstart.notebook import lines, tags
 from bulkstart.notebook.section import WRAP, Section
 
 _AUTO = ""
@@ -57,7 +57,7 @@ class ColumnsSection(Section):
             self.rows.children = boxes
         begun = self.walk.dry.begun if self.walk.dry else None
         ignored = begun.sheet.checked.column_map.ignored if begun else ()
-        self.ignored.value = markup.faint(self.words("ignored", columns=_listed(ignored))) if ignored else ""
+        self.ignored.value = tags.faint(self.words("ignored", columns=_listed(ignored))) if ignored else ""
 
     def _made(self, match: Match) -> _Line:
         label = match.name if match.parameter is None else match.parameter.label or match.name
@@ -107,13 +107,13 @@ class ColumnsSection(Section):
         words = self.words
         if match.column is not None:
             why = {"--map": words("chosen_here" if chosen else "as_before")}.get(match.reason) or words.known(match.reason)
-            return markup.faint(why)
+            return tags.faint(why)
         if match.constant not in (None, ""):
-            return markup.faint(words("same_value"))
+            return tags.faint(words("same_value"))
         if match.columns:
-            return markup.note(words("could_be", columns=_listed(match.columns)), "warn")
+            return tags.note(words("could_be", columns=_listed(match.columns)), "warn")
         needed = match.parameter is not None and match.parameter.required and match.parameter.default in (None, "", [], {})
-        return markup.note(words("missing"), "bad") if needed else ""
+        return tags.note(words("missing"), "bad") if needed else ""
 
     def lines(self) -> tuple[str, str]:
         """What was chosen."""

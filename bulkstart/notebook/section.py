@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import ipywidgets as widgets
 
 from bulkstart.errors import BulkstartError
-from bulkstart.notebook import markup
+from bulkstart.notebook import tags
 from bulkstart.notebook.course import Course
 from bulkstart.notebook.words import Words
 
@@ -41,7 +41,7 @@ class Section:
         self.board, self.walk, self.words = board, board.walk, board.words
         self.trouble, self.hint, self.code = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.body = widgets.VBox(self.build())
-        head = widgets.HTML(markup.heading(self.number, self.words(self.name)))
+        head = widgets.HTML(tags.heading(self.number, self.words(self.name)))
         self.box = widgets.VBox([head, self.hint, self.body, self.trouble, self.code])
 
     def build(self) -> list[widgets.Widget]:
@@ -64,15 +64,15 @@ class Section:
         """Show the section, or that it waits for the step before it."""
         ready = self.ready
         self.body.layout.display = "" if ready else "none"
-        self.hint.value = "" if ready else markup.faint(self.words("waits"))
+        self.hint.value = "" if ready else tags.faint(self.words("waits"))
         if ready:
             self.show()
         python, command = self.lines() if ready else ("", "")
-        self.code.value = markup.code(self.words("as_code"), (("Python", python), ("CLI", command)))
+        self.code.value = tags.code(self.words("as_code"), (("Python", python), ("CLI", command)))
 
     def act(self, work: Callable[[], object]) -> None:
         """Do what a click means; whatever goes wrong is said in this section."""
-        self.trouble.value = markup.faint(self.words("working"))
+        self.trouble.value = tags.faint(self.words("working"))
         with self.board.lock:  # the run may be looked at right now
             self.trouble.value = self.said(work)
         self.board.refresh()
@@ -82,9 +82,9 @@ class Section:
         try:
             work()
         except BulkstartError as error:
-            return markup.note(str(error), "bad")
+            return tags.note(str(error), "bad")
         except Exception as error:  # noqa: BLE001  a click has no caller that could be told: an exception would vanish unseen
-            return markup.note(self.words("our_fault", what=f"{type(error).__name__}: {error}"), "bad")
+            return tags.note(self.words("our_fault", what=f"{type(error).__name__}: {error}"), "bad")
         return ""
 
     def on(self, widget: widgets.Widget, work: Callable[[Any], object]) -> None:

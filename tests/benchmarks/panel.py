@@ -38,7 +38,7 @@ TABLE = """
 import pandas
 from bulkstart.notebook.listing import Listing
 from bulkstart.notebook.words import Words
-from bulkstart.notebook.markup import STYLE
+from bulkstart.notebook.tags import STYLE
 import ipywidgets
 n = 10_000
 frame = pandas.DataFrame({"row": range(2, n + 2), "entity": [f"deal {i}" for i in range(n)], "status": ["started", "refused"] * (n // 2),

@@ -159,21 +159,26 @@ def show(page: Any, host: Host, name: str) -> None:
 
 
 def run_all(page: Any) -> None:
-    """Run all cells, once the kernel listens."""
-    page.wait_for_selector(".jp-Notebook .jp-Cell")
-    idle = page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]")
-    idle.first.wait_for(state="attached")
+    """Run the last cell, once the kernel listens: a keystroke before is lost, or answered by a question for a kernel."""
+    page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content")
     for _ in range(20):
-        page.locator(".jp-Notebook .jp-CodeCell .cm-content").last.click()
-        page.keyboard.press("Control+Enter")
         try:
-            page.wait_for_selector(".bulkstart", timeout=6000)
-        except Exception as error:
+            page.get_by_text("(ipykernel) | Idle").wait_for(timeout=10_000)
+            cell = page.locator(".jp-Notebook .jp-CodeCell").last
+            before = cell.locator(".jp-InputPrompt").inner_text()
+            cell.locator(".cm-content").click(timeout=3000)
+            page.keyboard.press("Control+Enter")
+            cell.locator(f".jp-InputPrompt:text-matches('[0-9]'):not(:text-is('{before}'))").wait_for(timeout=10_000)
+            page.wait_for_selector(".bulkstart", timeout=10_000)
+        except Exception as error:  # the library's own timeout
             if "Timeout" not in type(error).__name__:
                 raise
+            accept = page.locator("dialog.jp-Dialog .jp-mod-accept")
+            if accept.count():
+                accept.last.click()
             continue
         return
-    raise AssertionError("the panel did not appear")
+    raise AssertionError(f"the panel did not appear: {page.locator('body').inner_text()[-2000:]}")
 
 
 @dataclass

@@ -157,6 +157,12 @@ def too_large_to_upload(place: Place, chromium: Any) -> None:
 def saved(person: Person) -> str:
     """The notebook as it is saved, the state of its controls with it."""
     file = person.place.host.folder / person.notebook
-    person.page.keyboard.press("Control+s")
-    until(lambda: "widget-state" in file.read_text(encoding="utf-8"), 60, "the saved notebook")
+
+    def is_saved() -> bool:
+        person.panel.get_by_role("button", name="CSV").first.focus()
+        person.page.keyboard.press("Control+s")
+        person.page.wait_for_timeout(1000)
+        return "widget-state" in file.read_text(encoding="utf-8")
+
+    until(is_saved, 60, "the saved notebook")
     return file.read_text(encoding="utf-8")
