@@ -26,7 +26,7 @@ IDLE = 7200.0
 """Seconds without a connection behind which such a portal ends."""
 WEEK = 7 * 86_400.0
 JOURNAL = "journal.sqlite"
-_WAIT = 30.0
+_WAIT = 60.0
 """Seconds that it may take to begin."""
 _ANNOUNCED, _ERRORS, LEDGER = "portal.env", "errors.log", "ledger.jsonl"
 

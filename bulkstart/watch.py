@@ -18,7 +18,7 @@ from bulkstart.locks import is_alive
 from bulkstart.settings import journal_path, settings
 from bulkstart.standing import LIVE, State, Told, Watched, Wish, now_of
 
-GRACE = 30.0
+GRACE = 60.0
 """Seconds that a launched process may take until it has its lock."""
 
 _DONE = {Wish.STOP: "stop", Wish.PAUSE: "pause", Wish.GO_ON: "go on with"}

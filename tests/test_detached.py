@@ -139,6 +139,7 @@ def test_a_run_is_paused_goes_on_and_is_stopped_from_another_process(desk, ended
         launch_past("resume", one.run_id, portal=portal_of(here), journal=one.journal)
     assert run.pause().state is State.PAUSED
     seen(one, lambda found: found.told.state is State.PAUSED and not found.told.on_wire, "the pause")
+    assert "(paused)" in here.inside("runs", "--journal", one.journal).out
     arrived = len(here.arrivals())
     threading.Event().wait(0.4)
     assert len(here.arrivals()) == arrived < 600
@@ -147,7 +148,9 @@ def test_a_run_is_paused_goes_on_and_is_stopped_from_another_process(desk, ended
         run.go_on()
     until(lambda: len(here.arrivals()) > arrived, what="a start behind the pause")
 
-    assert here.cli("stop", one.run_id, "--journal", one.journal).code == 0
+    said = here.cli("stop", one.run_id, "--journal", one.journal)
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"run {one.run_id} is stopping: ")
     found = over(one)
     assert (found.state, found.exit_code, found.told.code) == (State.ENDED, 130, "INTERRUPTED")
     results = table(Path(found.results))
