@@ -14,6 +14,7 @@ The street, house by house; a value walks from the top to the bottom:
     results      outcomes → frame
     job, api     the whole flow; ``cli`` and notebooks are its front ends
     detached     a run as a process of its own (``spawning``, ``launched``, ``rehearsal``)
+    notebook     the panel: ipywidgets over all of this
     history      a past run taken up again: ``resumed``, ``reconcile`` (``sweep``, ``evidence``), ``undo``
     doctor       a portal looked at before a run (``diagnosis``)
     simulator    the sandbox portal, which shares nothing with the rest
@@ -29,6 +30,7 @@ from bulkstart.version import VERSION
 if TYPE_CHECKING:
     from bulkstart.api import astart, check, runs, start, templates, write_results
     from bulkstart.errors import BulkstartError
+    from bulkstart.notebook import panel
     from bulkstart.portal import Portal
     from bulkstart.result_columns import Status
     from bulkstart.run import Run
@@ -45,6 +47,7 @@ __all__ = [
     "__version__",
     "astart",
     "check",
+    "panel",
     "read_sheet",
     "runs",
     "sandbox",
@@ -60,6 +63,7 @@ _HOMES = {
     "Status": "result_columns",
     "astart": "api",
     "check": "api",
+    "panel": "notebook",
     "read_sheet": "sheet",
     "runs": "api",
     "sandbox": "sandboxed",

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -132,16 +132,19 @@ def check(frame: pd.DataFrame, *, portal: Portal | None = None, **options: Unpac
     >>> bulkstart.check(pandas.DataFrame({"entityId": [5141, 5141.5]}), template=713, entity_type="deal")["code"].tolist()
     ['type-error']
     """
-    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
-
     wanted, frame = options_of(options), own_copy(frame)
     if options.get("sandbox"):
         with _chosen(None, options) as own:
-            found = checked(frame, own, wanted)[0]
-    else:
-        found = checked(frame, portal, wanted, dialect=options.get("dialect"))[0]
+            return problem_frame(checked(frame, own, wanted)[0])
+    return problem_frame(checked(frame, portal, wanted, dialect=options.get("dialect"))[0])
+
+
+def problem_frame(problems: Sequence[Problem]) -> pd.DataFrame:
+    """Problems as ``check`` gives them: one line each, ``row``, ``column``, ``code``, ``message``."""
+    import pandas as pd  # noqa: PLC0415  lazy: --help loads no pandas
+
     columns = ("row", "column", "code", "message")
-    return pd.DataFrame([(p.row, p.column, p.code, p.message) for p in found], columns=list(columns), dtype=object)
+    return pd.DataFrame([(p.row, p.column, p.code, p.message) for p in problems], columns=list(columns), dtype=object)
 
 
 def checked(

@@ -72,6 +72,8 @@ class Finished:
     stop: Stop | None = None
     templates: Sequence[Template] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    begun: Begun | None = field(default=None, repr=False)
+    """What was known before the first send: the columns as they were matched, the plan, the question."""
 
 
 def ending(
@@ -123,6 +125,7 @@ def finished(
     return Finished(
         results=frame, outcomes=outcomes, exit_code=code, problems=begun.problems, portal=begun.met.identity, run_id=run_id,
         forecast=begun.forecast, stop=stop, templates=begun.met.templates or (), counts=counts(outcomes),
+        begun=begun if options.dry_run else None,
     )  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def _chosen(doubts: Sequence[Doubt], columns: Sequence[Column], person: Person) 
             place = person.choose(
                 f"Which parameter does {listed(doubt.columns)} feed?", [f"parameter {name}" for name in doubt.names]
             )
-            if place is not None and (column := _name_of(doubt.columns[0], columns)):
+            if place is not None and (column := name_of(doubt.columns[0], columns)):
                 chosen[doubt.names[place]] = column
             continue
         question = (
@@ -133,12 +133,12 @@ def _chosen(doubts: Sequence[Doubt], columns: Sequence[Column], person: Person) 
         place = person.choose(question, [listed([column]) for column in doubt.columns])
         if place is None and doubt.name in NAMES:
             break  # the sheet is refused whatever the rest means
-        if place is not None and (name := _name_of(doubt.columns[place], columns)):
+        if place is not None and (name := name_of(doubt.columns[place], columns)):
             chosen[doubt.name] = name
     return chosen
 
 
-def _name_of(column: Column, columns: Sequence[Column]) -> str | None:
+def name_of(column: Column, columns: Sequence[Column]) -> str | None:
     """How ``--map`` names a column: by its header where no other has it, else by its letter, unless that is another's header."""
     headers = [other.header for other in columns]
     if column.header.strip() and headers.count(column.header) == 1:

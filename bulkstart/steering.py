@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from contextlib import closing, suppress
 from dataclasses import replace
@@ -183,7 +183,7 @@ class Steering:
         cast, took = self._cast(runner, max(0, left), now, hold), sorted(gate.durations[-100:])
         return replace(
             told,
-            rate=round(sum(at > now - LATELY for at in gate.succeeded_at) / LATELY, 1),
+            rate=_rate(gate.succeeded_at, now),
             allowed=round(gate.throttle.state(now).rate, 2),
             hold=hold,
             seconds_left=round(max(0.0, cast.seconds + shut - (now - self._cast_at)), 1),
@@ -221,6 +221,12 @@ class Steering:
         code, message = (stop.code, stop.message) if stop else ("", "")
         told = replace(self._told, state=State.ENDED, counts=dict(counts), on_wire=0, rate=0.0, hold=None, seconds_left=None)
         return replace(told, forecast="", exit_code=exit_code, code=code, message=message)
+
+
+def _rate(succeeded_at: Iterable[float], now: float) -> float:
+    """Starts a second of late: over the time since the first of those that are remembered, which may be all of a moment ago."""
+    lately = [at for at in succeeded_at if at > now - LATELY]
+    return round((len(lately) - 1) / (now - lately[0]), 1) if len(lately) > 1 and now > lately[0] else 0.0
 
 
 def _plain(told: Told) -> Told:

@@ -8,7 +8,7 @@ from tests.conftest import ROOT
 
 PACKAGE, TESTS = ROOT / "bulkstart", ROOT / "tests"
 WITHOUT = {"__init__", "__main__"}
-MODULES = sorted(path.stem for folder in (PACKAGE, PACKAGE / "gateways") for path in folder.glob("*.py"))
+MODULES = sorted(path.stem for folder in (PACKAGE, PACKAGE / "gateways", PACKAGE / "notebook") for path in folder.glob("*.py"))
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - WITHOUT))

@@ -113,6 +113,11 @@ def test_a_notebook_runs_to_its_end_in_a_clean_kernel(notebook: Path, tmp_path: 
         assert told["compare-final"].strip("'") == "40 deals started, none twice; of 0 rows in doubt 0 did start, 0 did not"
         history = read(tmp_path / "notebooks" / "faults.report.html").text
         assert all(word in history for word in ("taken up again by", "released by"))
+    if notebook.stem == "panel":
+        assert "a frame of 60 rows" in told["open"] or "deals.xlsx" in told["open"]
+        assert "Northwind" in told["values"]
+        assert "planned    60" in told["options"]
+        assert told["plan"].count("planned") == 3
     assert not list(home.glob("**/journal.sqlite")), "a sandbox run touched the user's journal"
 
 

@@ -20,7 +20,7 @@ from bulkstart.job import Job
 from bulkstart.journal import Journal
 from bulkstart.options import Options
 from bulkstart.standing import Hold, Pilot, State, Told, Watched, Wish
-from bulkstart.steering import SAME, Steering, _hold, _steady
+from bulkstart.steering import SAME, Steering, _hold, _rate, _steady
 from bulkstart.throttle import Limits, Throttle
 from bulkstart.watch import look
 from tests.conftest import BOUND, FAST, PLAIN, deals, starts, truth, until
@@ -247,3 +247,11 @@ def test_a_run_that_ended_hears_no_more():
             run.run.stop()
         with closing(Journal(run.portal.journal)) as journal:
             assert journal.wishes(run.run_id) == ()
+
+
+def test_the_rate_of_late_is_true_from_the_first_second_on_and_above_what_is_remembered():
+    assert _rate([], 100.0) == 0.0
+    assert _rate([99.0], 100.0) == 0.0
+    assert _rate([99.0, 99.5, 100.0], 100.0) == 2.0
+    assert _rate([100.0 - one / 50 for one in reversed(range(200))], 100.0) == 50.0, "200 successes are remembered"
+    assert _rate([80.0, 89.0, 95.0, 100.0], 100.0) == 0.2

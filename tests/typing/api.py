@@ -113,3 +113,11 @@ def wrong(frame: pd.DataFrame) -> None:
     bulkstart.Run("7").resume(release_doubts="yes")  # type: ignore[arg-type]
     bulkstart.Run("7").undo(True)  # type: ignore[call-arg]
     Portal.vibecode("vibe_api_0123456789")  # type: ignore[call-arg]
+
+
+def panels(frame: pd.DataFrame, portal: Portal) -> None:
+    panel = bulkstart.panel(frame, portal=portal, language="ru", template=713, canary=5)
+    assert_type(panel.problems, pd.DataFrame)
+    assert_type(panel.run_id, str | None)
+    assert_type(panel.results, pd.DataFrame | None)
+    bulkstart.panel(run="20261122-101500-1a2b")
