@@ -148,15 +148,16 @@ def problem_frame(problems: Sequence[Problem]) -> pd.DataFrame:
 
 
 def checked(
-    frame: pd.DataFrame, portal: Portal | None, options: Options, front: Front | None = None, *, dialect: str | None = None
-) -> tuple[tuple[Problem, ...], Finished | None]:
+    frame: pd.DataFrame, portal: Portal | None, options: Options, front: Front | None = None, *, dialect: str | None = None,
+    planned: bool = False,
+) -> tuple[tuple[Problem, ...], Finished | None]:  # fmt: skip
     """What ``check`` finds: all problems, and with a portal the dry run behind them, which sends nothing and writes nothing down.
 
-    ``dialect``: whose entity types are known where there is no portal.
+    ``dialect``: whose entity types are known where there is no portal. ``planned``: the dry run's results are wanted, too.
     """
     dry = dataclasses.replace(options, dry_run=True, skip_invalid=False)
     if portal is not None:
-        finished = conduct(Job(frame, portal, dry, front, checking=True))
+        finished = conduct(Job(frame, portal, dry, front, checking=not planned))
         return tuple(finished.problems), finished
     met = with_file(Met(None), dry)
     sheet = check_sheet(frame, dry, met, loopback=True, dialect=dialect or "vibecode")

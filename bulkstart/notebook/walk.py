@@ -202,7 +202,7 @@ class Walk:
         if self.frame is None or self.portal is None or not self.connected:
             return
         heard = _Heard()
-        _, self.dry = api.checked(self.frame, self.portal, self.chosen, heard)
+        _, self.dry = api.checked(self.frame, self.portal, self.chosen, heard, planned=True)
         known = self.dry.begun.sheet.checked.column_map.notes if self.dry and self.dry.begun else ()
         self.said = tuple(said for said in heard.said if said not in known)  # the columns have a section of their own
 
