@@ -47,10 +47,10 @@ async def probed(self, lanes):
     finally:
         task.cancel()
 
-def timed(self, run_id, notes, settled=()):
+def timed(self, run_id, notes, *more, **named):
     began = time.perf_counter()
     try:
-        return record(self, run_id, notes, settled)
+        return record(self, run_id, notes, *more, **named)
     finally:
         commits.append((time.perf_counter() - began, len(notes)))
 
@@ -58,6 +58,7 @@ bulkstart.runner.Runner.run, bulkstart.journal.Journal.record = probed, timed
 code = main(sys.argv[2:])
 with open(sys.argv[1], "w") as file:
     json.dump({"lags": sorted(lags), "commits": commits, "memory": memory, "code": code}, file)
+sys.exit(code)
 """
 FREE = [
     "--rate",
