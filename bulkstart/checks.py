@@ -195,8 +195,11 @@ def _show_date(
 
 def _show_broken(fed: Fed, read: Sequence[Json], positions: Sequence[int], findings: Findings) -> None:
     """Note the texts of a column that were broken before they came, and what they may have been (sheets.md, trap 12)."""
-    guesses = read_cells(read, lambda value: broken(value) if isinstance(value, str) else None)
-    found = [(position, text, guess) for position, text, guess in zip(positions, read, guesses, strict=True) if guess is not None]
+    odd = [
+        (at, text) for at, text in zip(positions, read, strict=True) if type(text) is str and (not text.isascii() or "?" in text)
+    ]
+    guesses = {text: broken(text) for text in {text for _, text in odd}}
+    found = [(position, text, guess) for position, text in odd if (guess := guesses[text]) is not None]
     if found:
         position, text, guess = found[0]
         was = f"may have been {shown(guess)}" if guess else "has lost its letters"

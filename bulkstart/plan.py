@@ -273,7 +273,8 @@ def _within_limit(making: _Making, limit: int | None) -> Plan:
             making.settle(row, Status.NOT_ATTEMPTED, code="LIMIT", message="behind --limit; run the sheet again without it")
     problems = tuple(problem for problem in making.problems if problem.position is None or problem.position < end)
     again = sum(entry.held is not None for entry in ready)
-    rounds = sum((entry.request.template_id, *entry.request.document) in making.view.other_campaigns for entry in ready)
+    others = making.view.other_campaigns
+    rounds = sum((entry.request.template_id, *entry.request.document) in others for entry in ready) if others else 0
     return Plan(
         ready, making.outcomes, problems, tuple(making.doubts), tuple(making.crashed.values()), making.by_sheet, again, rounds
     )

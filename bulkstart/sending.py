@@ -129,17 +129,17 @@ class Sending:
         first = ready[: options.canary]
         rest = ready[len(first) :]
         if first and rest:
+            behind = lanes(rest)
             await runner.run(lanes(first))
             if runner.stop is None:
                 shown = [(one.label, self._settled[one.position]) for one in first if one.position in self._settled]
-                behind = lanes(rest)
                 cast = self.forecast = beginning(runner.outlook(len(rest), runner.gate.now(), behind), options, len(rest))
                 if not await self._goes_on(pilot_of(shown, runner.gate.durations, len(rest), cast)):
                     runner.drain(INTERRUPTED if interrupted() else NOT_CONFIRMED)
         else:
-            rest = ready
+            behind = lanes(ready)
         if runner.stop is None:
-            await runner.run(lanes(rest))
+            await runner.run(behind)
 
     async def _goes_on(self, pilot: Pilot) -> bool:
         """The answer to what the pilot showed: from here, or from wherever it is asked by way of the journal."""

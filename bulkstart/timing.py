@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bulkstart.batching import Batching
 from bulkstart.forecast import Forecast, Ways, forecast
-from bulkstart.lanes import Lanes
+from bulkstart.lanes import Lanes, crowded
 from bulkstart.options import Options
 from bulkstart.plan import Plan, lanes
 from bulkstart.throttle import Limits
@@ -18,11 +18,13 @@ LONG = 120.0
 
 def expected(plan: Plan, limits: Limits, options: Options, batching: Batching) -> Forecast:
     """How long a plan will take before anything was measured, and what another rate would change."""
-    rows = len(plan.ready)
+    rows, per_document = len(plan.ready), options.per_document
+    many = crowded(plan.ready, per_document) if per_document else set()  # in most sheets nobody waits
+    waiting = lanes([ready for ready in plan.ready if ready.request.document in many]) if many else []
     ways = Ways(
         in_flight=options.max_unknown,
         batch=batching.planned((), limits.safe_rate),
-        crowd=Lanes(options.per_document, options.life).crowd(0.0, lanes(plan.ready)),
+        crowd=Lanes(per_document, options.life).crowd(0.0, waiting),
     )
     cast = beginning(forecast(rows, limits, ways), options, rows)
     if cast.binds != "request rate" or cast.wait < LONG:
