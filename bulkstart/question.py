@@ -45,7 +45,7 @@ class Question:
             rows = sum(len(lane) for lane in lanes(plan.ready) if len(lane) > 1)
             lines.append(f"  {_rows(rows, 'row')} share {shared} entities with another row: each of them starts")
         if plan.again:
-            lines.append(f"  {_rows(plan.again, 'row')} were tried before without starting")
+            lines.append(f"  {_rows(plan.again, 'row')} {'was' if plan.again == 1 else 'were'} tried before without starting")
         if plan.by_sheet:
             lines.append(
                 f"  {_rows(plan.by_sheet, 'row')} count as started by the sheet's word alone: no journal here knows their ids"
