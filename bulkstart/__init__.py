@@ -5,7 +5,7 @@ The street, house by house; a value walks from the top to the bottom:
     sheet        files ⇄ frames
     rows         frame → rows, by ``columns``
     checks       rows + templates → start requests, or problems (``cells``, ``values``, ``parameters``)
-    plan         requests + what the journal knows → what is left to do (``states``, ``journal``)
+    plan         requests + what the journal knows → what is left to do (``row_keys``, ``states``, ``journal``)
     steering     wishes in the journal → the run, and how the run stands → the journal (``standing``, ``watch``)
     runner       plan → outcomes (``exchange``, ``throttle``, ``retry``, ``halts``, ``recorder``)
     sharing      one limit for all processes of a machine (``slots``, ``budget``)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from bulkstart.checks import Checked, CheckOptions, check_frame
 from bulkstart.collector import resting
 from bulkstart.journal_view import View
-from bulkstart.model import Problem, StartRequest, row_key
+from bulkstart.model import Problem, StartRequest
 from bulkstart.options import Options
 from bulkstart.origin import belongs
 from bulkstart.parameters import Formats
 from bulkstart.plan import Plan, Rules, make
 from bulkstart.preflight import Met
+from bulkstart.row_keys import row_key
 
 if TYPE_CHECKING:
     import pandas as pd

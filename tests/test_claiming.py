@@ -17,12 +17,13 @@ from bulkstart.forecast import forecast
 from bulkstart.gateways.running import Running
 from bulkstart.journal_view import EMPTY, Note
 from bulkstart.locks import RunIsLiveError
-from bulkstart.model import Outcome, Problem, Row, SheetSource, Template, row_key
+from bulkstart.model import Outcome, Problem, Row, SheetSource, Template
 from bulkstart.options import Options
 from bulkstart.portal import Portal
 from bulkstart.preflight import Met
 from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
+from bulkstart.row_keys import row_key
 from bulkstart.stages import Sheet, plan_sheet
 from bulkstart.states import Event, State
 from bulkstart.sweep import Sweep

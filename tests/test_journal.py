@@ -18,9 +18,10 @@ from bulkstart.errors import JournalError
 from bulkstart.journal import VERSION, Journal, new_run_id
 from bulkstart.journal_view import Note
 from bulkstart.locks import is_alive
-from bulkstart.model import Outcome, Row, StartRequest, row_key
+from bulkstart.model import Outcome, Row, StartRequest
 from bulkstart.plan import Rules, make
 from bulkstart.result_columns import Status
+from bulkstart.row_keys import row_key
 from bulkstart.states import Event, IllegalStepError, State
 
 PORTAL = "acme.bitrix24.ru"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bulkstart.journal_look import Alive
 from bulkstart.journal_view import EMPTY
 from bulkstart.locks import RunLock
-from bulkstart.model import row_key
+from bulkstart.row_keys import row_key
 from bulkstart.states import Event, State
 from tests.test_journal import PORTAL, ask, begin, key_of, look, told
 

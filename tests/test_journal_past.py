@@ -9,8 +9,9 @@ import pytest
 
 from bulkstart.journal_past import TO_RECONCILE, TO_RESUME
 from bulkstart.journal_view import Before, Note
-from bulkstart.model import Outcome, row_key
+from bulkstart.model import Outcome
 from bulkstart.result_columns import Status
+from bulkstart.row_keys import row_key
 from bulkstart.states import Event
 from tests.test_journal import PORTAL, ask, begin, entry, key_of, look, told
 

@@ -33,7 +33,7 @@ from bulkstart.halts import Halts
 from bulkstart.journal import Journal
 from bulkstart.locks import RunIsLiveError
 from bulkstart.meeting import Meeting
-from bulkstart.model import Answer, Lost, Row, StartRequest, row_key
+from bulkstart.model import Answer, Lost, Row, StartRequest
 from bulkstart.options import Options
 from bulkstart.plan import lanes
 from bulkstart.portal import Portal
@@ -42,6 +42,7 @@ from bulkstart.reconcile import Reconcile
 from bulkstart.recorder import Recorder
 from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
+from bulkstart.row_keys import row_key
 from bulkstart.runner import Runner
 from bulkstart.stages import Sheet, plan_sheet, problems_of
 from bulkstart.sweep import Sweep, sweep

@@ -56,15 +56,20 @@ def test_a_rate_that_refusals_taught_is_told_by_what_got_through():
     assert took["each"] > 0.5
 
 
+async def one_second_each(gate, starts):
+    """So many starts, one after the other, each of which runs for a second."""
+    for _ in range(starts):
+        seat = await gate.slot()
+        await gate.sleep(1.0)
+        gate.throttle.answered(seat.ticket, gate.now())
+        gate.spent(seat.ticket, 1.0)
+        gate.succeeded(1.0)
+        gate.back()
+
+
 def test_measured_starts_and_operating_time_count():
     async def work(gate):
-        for _ in range(20):
-            seat = await gate.slot()
-            await gate.sleep(1.0)
-            gate.throttle.answered(seat.ticket, gate.now())
-            gate.spent(seat.ticket, 1.0)
-            gate.succeeded(1.0)
-            gate.back()
+        await one_second_each(gate, 20)
 
     cast = seen(work, operating=Operating(0.0, threshold=60.0))
     assert cast.binds == "operating time"
@@ -122,13 +127,7 @@ def test_places_of_a_window_that_were_taken_count():
 
 def test_operating_time_that_was_spent_comes_free_when_its_window_ends():
     async def work(gate):
-        for _ in range(54):
-            seat = await gate.slot()
-            await gate.sleep(1.0)
-            gate.throttle.answered(seat.ticket, gate.now())
-            gate.spent(seat.ticket, 1.0)
-            gate.succeeded(1.0)
-            gate.back()
+        await one_second_each(gate, 54)
         await gate.sleep(500.0)
 
     cast = seen(work, operating=Operating(0.0, threshold=60.0), rows=54)

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulkstart.journal_view import EMPTY, Held, View
-from bulkstart.model import Outcome, Row, StartRequest, row_key
+from bulkstart.model import Outcome, Row, StartRequest
 from bulkstart.plan import Rules, lanes, make, when
 from bulkstart.result_columns import SANDBOX_MARK, Previous, Status
+from bulkstart.row_keys import row_key
 from bulkstart.states import State
 
 PORTAL = "acme.bitrix24.ru"

@@ -7,10 +7,11 @@ from contextlib import closing
 from bulkstart.forecast import Forecast
 from bulkstart.journal import Journal
 from bulkstart.journal_view import EMPTY, Note
-from bulkstart.model import Outcome, Row, StartRequest, Template, row_key
+from bulkstart.model import Outcome, Row, StartRequest, Template
 from bulkstart.plan import Plan, Rules, make
 from bulkstart.question import Question, canary_text
 from bulkstart.result_columns import Previous, Status
+from bulkstart.row_keys import row_key
 from bulkstart.states import Event
 
 PORTAL = "acme.bitrix24.ru"

@@ -10,10 +10,11 @@ import pytest
 from bulkstart.checks import Checked
 from bulkstart.columns import ColumnMap
 from bulkstart.journal_past import PastRow, PastRun
-from bulkstart.model import Outcome, Row, row_key
+from bulkstart.model import Outcome, Row
 from bulkstart.plan import Ready, Rules, make
 from bulkstart.result_columns import Previous, Status
 from bulkstart.resumed import Resumed, sheet_of
+from bulkstart.row_keys import row_key
 from bulkstart.stages import Sheet
 from bulkstart.states import State
 from tests.test_plan import PORTAL, ask, held, seen

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from bulkstart.journal_view import EMPTY
-from bulkstart.model import StartRequest, Template, row_key
+from bulkstart.model import StartRequest, Template
 from bulkstart.options import Options
 from bulkstart.preflight import Met
 from bulkstart.result_columns import RESULT_COLUMNS
+from bulkstart.row_keys import row_key
 from bulkstart.stages import check_sheet, plan_sheet, problems_of
 
 MET = Met("acme.bitrix24.ru", templates=(Template(713, "Plain", "deal", ()),))

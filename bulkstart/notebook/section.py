@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ class Board(Protocol):
     def refresh(self) -> None: ...
 
 
-class Section:
+class Section(ABC):
     """``name``: its heading in ``words``. A section shows what the walk holds, and a click in it does one thing of the walk's."""
 
     name = ""
@@ -44,15 +45,16 @@ class Section:
         head = widgets.HTML(tags.heading(self.number, self.words(self.name)))
         self.box = widgets.VBox([head, self.hint, self.body, self.trouble, self.code])
 
+    @abstractmethod
     def build(self) -> list[widgets.Widget]:
         """The controls, made once."""
-        raise NotImplementedError
 
     @property
     def ready(self) -> bool:
         """Whether the step before it is done."""
         return True
 
+    @abstractmethod
     def show(self) -> None:
         """Show what the walk holds now."""
 
